@@ -1,0 +1,6 @@
+//! Time as a value: ticks and wall time that are passed in, the one place that reads a clock,
+//! and the wheel that fires deadlines.
+
+mod clock;
+
+pub use clock::{Clock, ManualClock, Now, SystemClock, Tick, WallMs};
