@@ -46,6 +46,9 @@ pub enum Refusal {
     OffsetMetadataTooLarge,
     /// `UNKNOWN_TOPIC_OR_PARTITION`.
     UnknownTopicOrPartition,
+    /// The same member asked the same again and only its newest request is answered; Kafka leaves
+    /// this one without an answer, and so does the server.
+    Superseded,
     /// `UNKNOWN_SERVER_ERROR`: what Kafka answers where it trips over itself, or a step failed.
     Failed,
 }
@@ -71,6 +74,7 @@ impl fmt::Display for Refusal {
             Self::GroupSubscribedToTopic => "the group is subscribed to the topic",
             Self::OffsetMetadataTooLarge => "the metadata of the offset is too large",
             Self::UnknownTopicOrPartition => "the topic or partition does not exist",
+            Self::Superseded => "a newer request of the same member took its place",
             Self::Failed => "the coordinator failed to carry out the request",
         })
     }

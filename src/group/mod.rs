@@ -1,1 +1,58 @@
-//! Placeholder.
+//! The group protocol as a pure state machine.
+//!
+//! **Same state, same input, same `now`: same effects.** Nothing here reads a clock, draws a
+//! random number, starts a thread, touches an atomic, or knows a byte of the wire. What is to
+//! happen outside is said in [`Effect`]s, in order.
+//!
+//! ```text
+//!   Request ----> +--------------------------------------------+ ----> Effect::Reply
+//!   Timer   ----> | Groups                                     | ----> Effect::Append (records)
+//!   settle  ----> |   Group = facts (durable) + classic (live) | ----> Effect::Arm    (a timer)
+//!                 +--------------------------------------------+ ----> Effect::Seat, Publish ..
+//! ```
+//!
+//! A group has two halves. Its **facts** (committed offsets, the last persisted group metadata)
+//! change in one place only, [`Groups::apply`], which the live engine, recovery and every test
+//! share. Its **classic** half is the live state machine of the members: it never survives a
+//! restart by itself, it is revived from the facts.
+//!
+//! A decision that must outlive us is *decided, appended, then settled*: the verb emits an
+//! [`Entry`] with its records and what is to follow, the journal makes it durable, and
+//! [`Groups::settle`] applies the records and releases the answer. A failed append leaves no
+//! trace in the facts, so there is no rollback anywhere.
+//!
+//! The rules are Apache Kafka's (4.4.0); where the origin, Takhin's Go package, differs (its
+//! generation counted at the start of a rebalance, joins that never wait, offsets lost with the
+//! last member, no leader re-election), Kafka is right.
+
+mod apply;
+mod classic;
+mod describe;
+mod effects;
+mod facts;
+mod groups;
+mod offsets;
+mod record;
+mod reply;
+mod request;
+mod retention;
+mod rules;
+mod seats;
+mod settle;
+mod subscription;
+
+pub use classic::{Phase, Replacement};
+pub use effects::{Cause, Effect, End, Entry, GroupKey, Note, SeatId, Then, Timer, Why};
+pub use groups::{Due, Groups, Room};
+pub use record::{GroupMetadata, MemberMetadata, OffsetValue, Record};
+pub use reply::{
+    CommitResult, CommittedTopic, DeletedTopic, Described, DescribedMember, FetchResult,
+    FetchedPartition, FetchedTopic, GroupType, JoinRefused, JoinResult, Joined, JoinedMember,
+    LeaveResult, LeftMember, Listed, OffsetDeleteResult, Reply, SyncResult, Synced,
+};
+pub use request::{
+    Client, CommitPartition, CommitRequest, CommitTopic, DeleteGroupRequest, DescribeRequest,
+    FetchRequest, FetchTopic, HeartbeatRequest, JoinRequest, LeaveRequest, Leaver, ListRequest,
+    OffsetDeleteRequest, OffsetDeleteTopic, Protocol, ReplyTo, Request, SyncRequest, TopicDeletion,
+};
+pub use rules::Rules;

@@ -1,1 +1,150 @@
-//! Placeholder.
+//! The seam to durability: records go in as batches, and what became of each comes back once.
+//!
+//! ```text
+//!   shard --- append(batch, done) ---> journal --- done.settle(outcome) ---> the shard's mailbox
+//! ```
+//!
+//! **Decide now, make durable, then release the reply.** The shard hands a batch over and goes
+//! on; the journal writes it, in order, and settles its [`Done`] from whatever thread it likes.
+//! The outcome arrives at the shard as an event like any other. A `Done` that is dropped counts
+//! as failed, so that no answer waits forever.
+
+mod memory;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use memory::MemoryJournal;
+
+use crate::error::Refusal;
+use crate::group::{Entry, Record};
+use crate::ids::ShardId;
+
+/// What a journal promises about a settled batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durability {
+    /// Nothing outlives the process.
+    Memory,
+    /// The batch is on this machine's disk.
+    LocalFsync,
+    /// The batch is on a majority of machines.
+    Quorum,
+}
+
+/// The place of a batch: it is durable only if that very batch of that term is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Ticket {
+    /// The shard.
+    pub shard: ShardId,
+    /// The shard's term: how often it was loaded.
+    pub term: u64,
+    /// The batch's number within the term, from 1.
+    pub index: u64,
+}
+
+/// A batch: entries in order. The records of one entry belong together.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// Its place.
+    pub ticket: Ticket,
+    /// What is to be made durable.
+    pub entries: &'a [Entry],
+}
+
+/// A log that cannot be read back.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The device failed.
+    Io(std::io::Error),
+    /// The log is damaged: where, and how.
+    Corrupt(String),
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "the journal could not be read: {error}"),
+            Self::Corrupt(what) => write!(f, "the journal is damaged: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            Self::Corrupt(_) => None,
+        }
+    }
+}
+
+/// A log of records, one sequence a shard.
+pub trait Journal: Send + Sync + fmt::Debug {
+    /// Appends a batch of one shard after all its earlier ones.
+    ///
+    /// Never blocks on a device: what is needed of the batch is copied or encoded, and `done` is
+    /// settled later, or before this returns. Batches of one shard are settled in order, and
+    /// after one has failed none of that term succeeds unless the journal can prove that no later
+    /// read will show the failed one.
+    fn append(&self, batch: Batch<'_>, done: Done);
+
+    /// Reads back what is durable of a shard, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`] when the log cannot be read or is damaged; what was handed out until then
+    /// must not be used.
+    fn load(&self, shard: ShardId, each: &mut dyn FnMut(Record)) -> Result<(), LoadError>;
+
+    /// What a settled batch may be relied on for.
+    fn durability(&self) -> Durability;
+}
+
+/// Where outcomes go.
+pub(crate) trait Outcomes: Send + Sync {
+    fn settled(&self, ticket: Ticket, outcome: Result<(), Refusal>);
+}
+
+/// The right and duty to say what became of one batch.
+pub struct Done {
+    ticket: Ticket,
+    to: Option<Arc<dyn Outcomes>>,
+}
+
+impl Done {
+    pub(crate) fn new(ticket: Ticket, to: Arc<dyn Outcomes>) -> Self {
+        Self {
+            ticket,
+            to: Some(to),
+        }
+    }
+
+    /// The batch that it speaks of.
+    pub fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+
+    /// Says that the batch is durable, or why it is not; the refusal is what clients are told.
+    pub fn settle(mut self, outcome: Result<(), Refusal>) {
+        if let Some(to) = self.to.take() {
+            to.settled(self.ticket, outcome);
+        }
+    }
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        if let Some(to) = self.to.take() {
+            to.settled(self.ticket, Err(Refusal::NotAvailable));
+        }
+    }
+}
+
+impl fmt::Debug for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Done")
+            .field("ticket", &self.ticket)
+            .finish_non_exhaustive()
+    }
+}

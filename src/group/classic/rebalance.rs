@@ -1,0 +1,216 @@
+//! From the first sign of change to the next generation: specification 2.3 to 2.5.
+
+use super::{JoinEnd, Phase, Turn, join};
+use crate::error::Refusal;
+use crate::group::effects::{Cause, Effect, End, Note, Then, Timer, Why};
+use crate::group::reply::Reply;
+use crate::ids::{Generation, MemberId};
+
+impl Turn<'_> {
+    /// Starts a rebalance.
+    pub(super) fn prepare_rebalance(&mut self, cause: Cause) {
+        self.note(Note::RebalanceStarted(cause));
+        if self.group.classic.phase == Phase::CompletingRebalance {
+            self.refuse_syncs(Refusal::RebalanceInProgress);
+        }
+        self.group.classic.roster.clear_owed_syncs();
+        self.group.classic.sync_timer = None;
+        let slowest_ms = self.group.classic.roster.rebalance_timeout_ms_max();
+        if self.group.classic.phase == Phase::Empty {
+            let delay_ms = self.rules.initial_rebalance_delay_ms;
+            let remaining_ms = slowest_ms.saturating_sub(delay_ms);
+            self.arm_join(
+                delay_ms,
+                JoinEnd::Initial {
+                    delay_ms,
+                    remaining_ms,
+                },
+            );
+            self.step_to(Phase::PreparingRebalance);
+            return;
+        }
+        self.step_to(Phase::PreparingRebalance);
+        if self.group.classic.roster.all_joined() {
+            self.complete_join();
+        } else {
+            self.arm_join(slowest_ms, JoinEnd::Timeout);
+        }
+    }
+
+    /// Clears every assignment and answers every parked sync with the refusal.
+    pub(super) fn refuse_syncs(&mut self, refusal: Refusal) {
+        for id in self.group.classic.roster.ids() {
+            let roster = &mut self.group.classic.roster;
+            roster.update(id.as_str(), |member| member.assignment.clear());
+            if let Some(to) = roster.set_syncing(id.as_str(), None) {
+                self.arm_session(id.as_str());
+                self.reply(to, Reply::Sync(Err(refusal)));
+            }
+        }
+    }
+
+    /// Completes the join if everyone is there. Never cuts the initial delay short.
+    pub(super) fn maybe_complete_join(&mut self) {
+        let classic = &self.group.classic;
+        if classic.phase == Phase::PreparingRebalance
+            && classic.previous != Phase::Empty
+            && classic.roster.all_joined()
+        {
+            self.complete_join();
+        }
+    }
+
+    /// The join timer fired.
+    pub(in crate::group) fn join_timer_fired(&mut self, arming: u32) {
+        let Some((running, end)) = self.group.classic.join_timer else {
+            return;
+        };
+        if running.arming != arming {
+            return;
+        }
+        let at = running.at + self.stalls.unserved_ms_since(running.since);
+        if at > self.now.tick {
+            let timer = Timer::Join {
+                group: self.group.key,
+                arming,
+            };
+            return self.fx.push(Effect::Arm { at, timer });
+        }
+        self.group.classic.join_timer = None;
+        match end {
+            // Someone joined during the delay: wait once more, while the slowest member allows.
+            JoinEnd::Initial {
+                delay_ms,
+                remaining_ms,
+            } if self.group.classic.joined_meanwhile && remaining_ms != 0 => {
+                self.group.classic.joined_meanwhile = false;
+                let next_ms = self.rules.initial_rebalance_delay_ms.min(remaining_ms);
+                let remaining_ms = remaining_ms.saturating_sub(delay_ms);
+                self.arm_join(
+                    next_ms,
+                    JoinEnd::Initial {
+                        delay_ms: next_ms,
+                        remaining_ms,
+                    },
+                );
+            }
+            JoinEnd::Initial { .. } | JoinEnd::Timeout => self.complete_join(),
+        }
+    }
+
+    /// Closes the join phase: whoever did not come is out, the rest is the next generation.
+    pub(super) fn complete_join(&mut self) {
+        self.group.classic.join_timer = None;
+        if self.group.classic.phase == Phase::Dead {
+            return;
+        }
+        self.remove_absent();
+        let members = self.group.classic.roster.len();
+        if !self.elect_joined_leader() && members != 0 {
+            // Only silent static members are left: wait for them, or for their sessions to end.
+            let slowest_ms = self.group.classic.roster.rebalance_timeout_ms_max();
+            return self.arm_join(slowest_ms, JoinEnd::Timeout);
+        }
+        let classic = &mut self.group.classic;
+        classic.generation = Generation(classic.generation.0.wrapping_add(1).max(1));
+        classic.roster.clear_owed_syncs();
+        if members == 0 {
+            self.become_empty();
+        } else {
+            self.announce_generation();
+        }
+    }
+
+    /// Removes the dynamic members that did not join again; static ones stay (KIP-345).
+    fn remove_absent(&mut self) {
+        let absent: Vec<MemberId> = self
+            .group
+            .classic
+            .roster
+            .iter()
+            .filter(|(_, member)| member.joining.is_none() && member.instance.is_none())
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in absent {
+            self.remove_member(id.as_str(), End::Expired);
+            self.note(Note::Expelled(Why::Join));
+        }
+    }
+
+    /// Makes sure that the leader is one that joined; whether there is such a leader.
+    fn elect_joined_leader(&mut self) -> bool {
+        let classic = &mut self.group.classic;
+        let Some(leader) = &classic.leader else {
+            return false;
+        };
+        let leads = classic
+            .roster
+            .get(leader.as_str())
+            .is_some_and(|it| it.joining.is_some());
+        if leads {
+            return true;
+        }
+        match classic.roster.first_joining().cloned() {
+            Some(next) => {
+                classic.leader = Some(next);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn become_empty(&mut self) {
+        self.group.classic.protocol = None;
+        self.group.classic.subscribed = self.group.classic.read_subscriptions();
+        self.step_to(Phase::Empty);
+        let metadata = self.group.classic.metadata(|_, _| bytes::Bytes::new());
+        let record = self.metadata_record(metadata);
+        self.append(vec![record], Then::Rest);
+        self.arm_retention();
+    }
+
+    fn announce_generation(&mut self) {
+        let classic = &mut self.group.classic;
+        classic.protocol = classic.roster.vote(classic.leader.as_ref());
+        classic.subscribed = classic.read_subscriptions();
+        self.step_to(Phase::CompletingRebalance);
+        for id in self.group.classic.roster.ids() {
+            let classic = &mut self.group.classic;
+            let to = classic.roster.set_joining(id.as_str(), None);
+            classic
+                .roster
+                .update(id.as_str(), |member| member.is_new = false);
+            // Silent static members owe a sync too: they are removed if they do not send it.
+            classic.roster.set_owes_sync(id.as_str(), true);
+            self.arm_session(id.as_str());
+            if let Some(to) = to {
+                let joined = self.group.classic.joined(&id);
+                self.reply(to, Reply::Join(Ok(joined)));
+            }
+        }
+        self.arm_sync(self.group.classic.roster.rebalance_timeout_ms_max());
+    }
+
+    /// The shard is given up: nobody here is answered from this group again.
+    pub(in crate::group) fn unload(&mut self) {
+        if self.group.classic.phase != Phase::Dead {
+            self.step_to(Phase::Dead);
+        }
+        for seat in self.group.classic.roster.drain_pending() {
+            self.seats.give_up(seat, End::Left, self.fx);
+        }
+        for id in self.group.classic.roster.ids() {
+            let roster = &mut self.group.classic.roster;
+            if let Some(to) = roster.set_joining(id.as_str(), None) {
+                self.reply(to, join::refused(Refusal::NotCoordinator, id.clone()));
+            }
+            let roster = &mut self.group.classic.roster;
+            if let Some(to) = roster.set_syncing(id.as_str(), None) {
+                self.reply(to, Reply::Sync(Err(Refusal::NotCoordinator)));
+            }
+            if let Some(member) = self.group.classic.roster.get(id.as_str()) {
+                self.seats.give_up(member.seat, End::Left, self.fx);
+            }
+        }
+    }
+}

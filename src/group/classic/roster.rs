@@ -1,0 +1,249 @@
+//! Who is in a group: members, static names, pending members, and the counts over them.
+//!
+//! The counts (who waits in a join, who owes a sync, how many support a protocol) are kept here
+//! so that no verb has to walk the members to know them. Iteration is by insertion, disturbed by
+//! removals only, and so the same in every run.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::member::{Member, distinct_names};
+use crate::error::Refusal;
+use crate::group::effects::SeatId;
+use crate::group::request::{Protocol, ReplyTo};
+use crate::ids::{InstanceId, MemberId};
+
+/// The members of a group.
+#[derive(Debug, Default)]
+pub(in crate::group) struct Roster {
+    members: IndexMap<MemberId, Member>,
+    statics: IndexMap<InstanceId, MemberId>,
+    /// Ids handed out with `MEMBER_ID_REQUIRED` and not used yet (KIP-394).
+    pending: IndexMap<MemberId, SeatId>,
+    /// How many members support a protocol.
+    support: IndexMap<Arc<str>, usize>,
+    joining: usize,
+    owing_sync: usize,
+}
+
+impl Roster {
+    pub(in crate::group) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    pub(in crate::group) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    pub(in crate::group) fn contains(&self, member: &str) -> bool {
+        self.members.contains_key(member)
+    }
+
+    pub(in crate::group) fn get(&self, member: &str) -> Option<&Member> {
+        self.members.get(member)
+    }
+
+    pub(in crate::group) fn iter(&self) -> impl Iterator<Item = (&MemberId, &Member)> {
+        self.members.iter()
+    }
+
+    pub(super) fn ids(&self) -> Vec<MemberId> {
+        self.members.keys().cloned().collect()
+    }
+
+    pub(super) fn first_id(&self) -> Option<&MemberId> {
+        self.members.first().map(|(id, _)| id)
+    }
+
+    pub(super) fn first_joining(&self) -> Option<&MemberId> {
+        self.members
+            .iter()
+            .find(|(_, member)| member.joining.is_some())
+            .map(|(id, _)| id)
+    }
+
+    pub(super) fn instance_owner(&self, instance: &str) -> Option<&MemberId> {
+        self.statics.get(instance)
+    }
+
+    pub(super) fn joining(&self) -> usize {
+        self.joining
+    }
+
+    pub(super) fn owing_sync(&self) -> usize {
+        self.owing_sync
+    }
+
+    /// Everyone known waits in a join, and nobody is expected.
+    pub(super) fn all_joined(&self) -> bool {
+        self.members.len() == self.joining && self.pending.is_empty()
+    }
+
+    /// How long the slowest member may take to join again, in milliseconds.
+    pub(super) fn rebalance_timeout_ms_max(&self) -> u64 {
+        let max = self
+            .members
+            .values()
+            .map(|member| member.rebalance_timeout_ms)
+            .max();
+        u64::try_from(max.unwrap_or(0)).unwrap_or(0)
+    }
+
+    /// Whether the id, with the static name if one is given, is a member (KIP-345).
+    pub(in crate::group) fn validate(
+        &self,
+        member: &str,
+        instance: Option<&InstanceId>,
+    ) -> Result<(), Refusal> {
+        if let Some(instance) = instance {
+            match self.statics.get(instance) {
+                None => return Err(Refusal::UnknownMemberId),
+                Some(owner) if owner.as_str() != member => return Err(Refusal::FencedInstanceId),
+                Some(_) => {}
+            }
+        }
+        if self.members.contains_key(member) {
+            Ok(())
+        } else {
+            Err(Refusal::UnknownMemberId)
+        }
+    }
+
+    pub(in crate::group) fn add(&mut self, id: MemberId, member: Member) {
+        for name in member.protocol_names() {
+            *self.support.entry(Arc::clone(name)).or_insert(0) += 1;
+        }
+        if let Some(instance) = &member.instance {
+            self.statics.insert(instance.clone(), id.clone());
+        }
+        self.joining += usize::from(member.joining.is_some());
+        self.owing_sync += usize::from(member.owes_sync);
+        self.members.insert(id, member);
+    }
+
+    pub(super) fn remove(&mut self, id: &str) -> Option<(MemberId, Member)> {
+        let (id, member) = self.members.swap_remove_entry(id)?;
+        for name in member.protocol_names() {
+            self.unsupport(name);
+        }
+        if let Some(instance) = &member.instance {
+            self.statics.swap_remove(instance);
+        }
+        self.joining -= usize::from(member.joining.is_some());
+        self.owing_sync -= usize::from(member.owes_sync);
+        Some((id, member))
+    }
+
+    fn unsupport(&mut self, name: &Arc<str>) {
+        if let Some(count) = self.support.get_mut(name) {
+            *count -= 1;
+            if *count == 0 {
+                self.support.swap_remove(name);
+            }
+        }
+    }
+
+    /// Replaces what a member offers.
+    pub(super) fn set_protocols(&mut self, id: &str, protocols: Vec<Protocol>) {
+        let Some(member) = self.members.get_mut(id) else {
+            return;
+        };
+        let old = std::mem::replace(&mut member.protocols, protocols);
+        for name in distinct_names(&member.protocols) {
+            *self.support.entry(Arc::clone(name)).or_insert(0) += 1;
+        }
+        for name in distinct_names(&old) {
+            self.unsupport(name);
+        }
+    }
+
+    /// Changes a member without touching what is counted here.
+    pub(super) fn update(&mut self, id: &str, change: impl FnOnce(&mut Member)) {
+        if let Some(member) = self.members.get_mut(id) {
+            change(member);
+        }
+    }
+
+    /// Parks a join, or takes it back; the one that was parked comes out.
+    pub(super) fn set_joining(&mut self, id: &str, to: Option<ReplyTo>) -> Option<ReplyTo> {
+        let member = self.members.get_mut(id)?;
+        self.joining += usize::from(to.is_some());
+        let old = std::mem::replace(&mut member.joining, to);
+        self.joining -= usize::from(old.is_some());
+        old
+    }
+
+    /// Parks a sync, or takes it back; the one that was parked comes out.
+    pub(super) fn set_syncing(&mut self, id: &str, to: Option<ReplyTo>) -> Option<ReplyTo> {
+        let member = self.members.get_mut(id)?;
+        std::mem::replace(&mut member.syncing, to)
+    }
+
+    pub(super) fn set_owes_sync(&mut self, id: &str, owes: bool) {
+        if let Some(member) = self.members.get_mut(id) {
+            self.owing_sync += usize::from(owes);
+            self.owing_sync -= usize::from(member.owes_sync);
+            member.owes_sync = owes;
+        }
+    }
+
+    pub(super) fn clear_owed_syncs(&mut self) {
+        for member in self.members.values_mut() {
+            member.owes_sync = false;
+        }
+        self.owing_sync = 0;
+    }
+
+    pub(super) fn is_pending(&self, member: &str) -> bool {
+        self.pending.contains_key(member)
+    }
+
+    pub(super) fn add_pending(&mut self, member: MemberId, seat: SeatId) {
+        self.pending.insert(member, seat);
+    }
+
+    pub(super) fn remove_pending(&mut self, member: &str) -> Option<SeatId> {
+        self.pending.swap_remove(member)
+    }
+
+    pub(in crate::group) fn drain_pending(&mut self) -> Vec<SeatId> {
+        self.pending.drain(..).map(|(_, seat)| seat).collect()
+    }
+
+    /// Whether every member supports one of these.
+    pub(super) fn supports_any(&self, protocols: &[Protocol]) -> bool {
+        let all = self.members.len();
+        protocols
+            .iter()
+            .any(|protocol| self.support.get(&protocol.name) == Some(&all))
+    }
+
+    /// The protocol of the next generation: each member votes for the first of its own that all
+    /// support; most votes win, and among equals the leader's order decides.
+    pub(super) fn vote(&self, leader: Option<&MemberId>) -> Option<Arc<str>> {
+        let all = self.members.len();
+        let mut votes: IndexMap<&Arc<str>, usize> = IndexMap::new();
+        let first = leader.and_then(|id| self.members.get(id));
+        let candidates = first.or_else(|| self.members.values().next())?;
+        for name in candidates.protocol_names() {
+            if self.support.get(name) == Some(&all) {
+                votes.insert(name, 0);
+            }
+        }
+        for member in self.members.values() {
+            let choice = member
+                .protocols
+                .iter()
+                .find(|protocol| votes.contains_key(&protocol.name));
+            if let Some(choice) = choice {
+                *votes.entry(&choice.name).or_insert(0) += 1;
+            }
+        }
+        let most = votes.values().copied().max()?;
+        votes
+            .into_iter()
+            .find(|(_, count)| *count == most)
+            .map(|(name, _)| Arc::clone(name))
+    }
+}

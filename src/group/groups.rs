@@ -1,0 +1,528 @@
+//! All groups of one shard: finds the group, then lets it take its turn.
+
+use std::collections::{HashMap, VecDeque};
+
+use slab::Slab;
+
+use super::classic::{Classic, Running, Turn};
+use super::effects::{Effect, End, GroupKey, Note, SeatId, Timer};
+use super::facts::Facts;
+use super::offsets::fetch_from_nowhere;
+use super::reply::{LeftMember, Listed, Reply};
+use super::request::{CommitRequest, JoinRequest, LeaveRequest, ListRequest, ReplyTo, Request};
+use super::rules::Rules;
+use super::seats::Seats;
+use super::{Phase, classic};
+use crate::error::Refusal;
+use crate::ids::{Generation, GroupId};
+use crate::time::{Now, Stalls, Tick};
+
+/// One group: its durable and its live half.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) key: GroupKey,
+    pub(super) id: GroupId,
+    pub(super) facts: Facts,
+    pub(super) classic: Classic,
+    /// Entries handed over and not settled yet.
+    pub(super) in_flight: u32,
+    /// The group's removal is one of them: nothing else may happen meanwhile.
+    pub(super) is_closing: bool,
+    /// Requests that wait for that, in order; at most [`Groups::HELD_MAX`].
+    held: VecDeque<(Request, ReplyTo)>,
+    pub(super) retention: Option<Running>,
+}
+
+impl Group {
+    /// A removal waits for what is on its way, and everything waits for a removal.
+    fn must_hold(&self, request: &Request) -> bool {
+        let removes = matches!(request, Request::DeleteGroup(_));
+        self.is_closing || !self.held.is_empty() || (removes && self.in_flight > 0)
+    }
+}
+
+/// Whether there is room for more, within the limits that all shards share.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Room {
+    /// For one more group.
+    pub group: bool,
+    /// For one more member or pending member.
+    pub seat: bool,
+}
+
+impl Room {
+    /// Room for everything.
+    pub const PLENTY: Self = Self {
+        group: true,
+        seat: true,
+    };
+}
+
+/// What a session timer that fired means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Due {
+    /// Nothing: the timer was overtaken, or the member's silence is explained.
+    Nothing,
+    /// The member was heard of; its timer is filed again.
+    Later,
+    /// The member is to be expired, if no beat comes in between.
+    Expire,
+}
+
+/// The groups of one shard.
+#[derive(Debug)]
+pub struct Groups {
+    rules: Rules,
+    stalls: Stalls,
+    groups: Slab<Group>,
+    names: HashMap<GroupId, usize, foldhash::fast::RandomState>,
+    seats: Seats,
+    serials: u32,
+}
+
+impl Groups {
+    /// How many requests may wait for one group's removal; one more is refused as overloaded.
+    pub const HELD_MAX: usize = 1_024;
+
+    /// No groups yet.
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            stalls: Stalls::default(),
+            groups: Slab::new(),
+            names: HashMap::default(),
+            seats: Seats::default(),
+            serials: 0,
+        }
+    }
+
+    /// How many groups there are.
+    pub fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Whether there is no group.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// How many members and pending members there are.
+    pub fn seats(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// Whether the group exists.
+    pub fn contains(&self, group: &GroupId) -> bool {
+        self.names.contains_key(group)
+    }
+
+    /// The generation and phase of a group, as they are now.
+    pub fn state(&self, group: &GroupId) -> Option<(Generation, Phase)> {
+        let classic = &self.find(group)?.classic;
+        Some((classic.generation, classic.phase))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Group> {
+        self.groups.iter().map(|(_, group)| group)
+    }
+
+    fn find(&self, id: &GroupId) -> Option<&Group> {
+        self.names.get(id).map(|slot| &self.groups[*slot])
+    }
+
+    pub(super) fn find_mut(&mut self, id: &GroupId) -> Option<&mut Group> {
+        self.names.get(id).map(|slot| &mut self.groups[*slot])
+    }
+
+    fn keyed(&self, key: GroupKey) -> Option<&Group> {
+        self.groups
+            .get(key.slot as usize)
+            .filter(|group| group.key == key)
+    }
+
+    /// The group for a record, made if need be: a group that only holds offsets has no record of
+    /// its own.
+    pub(super) fn group_for_facts(&mut self, id: &GroupId, now: Now) -> &mut Group {
+        let slot = match self.names.get(id) {
+            Some(slot) => *slot,
+            None => self.insert(id, now).slot as usize,
+        };
+        &mut self.groups[slot]
+    }
+
+    fn insert(&mut self, id: &GroupId, now: Now) -> GroupKey {
+        self.serials = self.serials.wrapping_add(1);
+        let entry = self.groups.vacant_entry();
+        let slot = entry.key();
+        let key = GroupKey {
+            slot: u32::try_from(slot).expect("a shard has fewer than 2^32 groups"),
+            serial: self.serials,
+        };
+        entry.insert(Group {
+            key,
+            id: id.clone(),
+            facts: Facts::default(),
+            classic: Classic::new(now.wall),
+            in_flight: 0,
+            is_closing: false,
+            held: VecDeque::new(),
+            retention: None,
+        });
+        self.names.insert(id.clone(), slot);
+        key
+    }
+
+    /// Makes the group and has it looked at by the retention check, should it stay empty.
+    fn create(&mut self, id: &GroupId, now: Now, fx: &mut Vec<Effect>) -> GroupKey {
+        let key = self.insert(id, now);
+        fx.push(Effect::Note(Note::GroupCreated));
+        self.turn(key, now, fx, |turn| turn.arm_retention());
+        key
+    }
+
+    /// Lets the group take its turn, if it is still there.
+    fn turn<T>(
+        &mut self,
+        key: GroupKey,
+        now: Now,
+        fx: &mut Vec<Effect>,
+        act: impl FnOnce(&mut Turn<'_>) -> T,
+    ) -> Option<T> {
+        let group = self
+            .groups
+            .get_mut(key.slot as usize)
+            .filter(|group| group.key == key)?;
+        let (seats, rules, stalls) = (&mut self.seats, &self.rules, &self.stalls);
+        Some(act(&mut Turn {
+            group,
+            seats,
+            rules,
+            stalls,
+            now,
+            fx,
+        }))
+    }
+
+    /// Carries out a request. Its answer is among the effects, or comes with a later turn.
+    pub fn handle(
+        &mut self,
+        request: Request,
+        to: ReplyTo,
+        room: Room,
+        now: Now,
+        fx: &mut Vec<Effect>,
+    ) {
+        if let Some(id) = request.group()
+            && let Some(slot) = self.names.get(id)
+            && self.groups[*slot].must_hold(&request)
+        {
+            let held = &mut self.groups[*slot].held;
+            if held.len() < Self::HELD_MAX {
+                held.push_back((request, to));
+            } else {
+                fx.push(Effect::Reply {
+                    to,
+                    reply: request.refused(Refusal::Overloaded),
+                });
+            }
+            return;
+        }
+        self.dispatch(request, to, room, now, fx);
+    }
+
+    fn dispatch(
+        &mut self,
+        request: Request,
+        to: ReplyTo,
+        room: Room,
+        now: Now,
+        fx: &mut Vec<Effect>,
+    ) {
+        let key = request
+            .group()
+            .and_then(|id| self.find(id))
+            .map(|group| group.key);
+        let (Some(key), false) = (key, matches!(request, Request::Join(_))) else {
+            return self.dispatch_without_group(request, to, room, now, fx);
+        };
+        self.turn(key, now, fx, |turn| match request {
+            Request::Sync(request) => turn.sync(request, to),
+            Request::Heartbeat(request) => {
+                let reply = turn.heartbeat(&request);
+                turn.reply(to, Reply::Heartbeat(reply));
+            }
+            Request::Leave(request) => {
+                let reply = turn.leave(request);
+                turn.reply(to, Reply::Leave(reply));
+            }
+            Request::Commit(request) => turn.commit(request, to),
+            Request::Fetch(request) => {
+                let fetched = turn.group.fetch(request);
+                turn.reply(to, Reply::Fetch(Ok(fetched)));
+            }
+            Request::OffsetDelete(request) => turn.delete_offsets(&request, to),
+            Request::Describe(_) => {
+                let described = turn.group.describe();
+                turn.reply(to, Reply::Describe(Ok(described)));
+            }
+            Request::DeleteGroup(_) => turn.delete_group(to),
+            Request::Join(_) | Request::List(_) | Request::TopicsDeleted(_) => {}
+        });
+    }
+
+    /// Requests of all groups, of groups that do not exist, and joins, which may create one.
+    fn dispatch_without_group(
+        &mut self,
+        request: Request,
+        to: ReplyTo,
+        room: Room,
+        now: Now,
+        fx: &mut Vec<Effect>,
+    ) {
+        let has_no_name = request.group().is_some_and(GroupId::is_empty);
+        let reply = match request {
+            Request::Join(request) => return self.join(request, to, room, now, fx),
+            Request::Commit(request) => return self.commit_outside(request, to, room, now, fx),
+            Request::TopicsDeleted(topics) => return self.topics_deleted(&topics, to, now, fx),
+            Request::List(request) => Reply::List(Ok(self.list(&request))),
+            Request::Sync(_)
+            | Request::Heartbeat(_)
+            | Request::Leave(_)
+            | Request::OffsetDelete(_)
+                if has_no_name =>
+            {
+                request.refused(Refusal::InvalidGroupId)
+            }
+            Request::Sync(_) | Request::Heartbeat(_) => request.refused(Refusal::UnknownMemberId),
+            Request::Leave(request) => Reply::Leave(Ok(nobody_left(request))),
+            Request::Fetch(request) => Reply::Fetch(Ok(fetch_from_nowhere(request))),
+            Request::OffsetDelete(_) | Request::Describe(_) | Request::DeleteGroup(_) => {
+                request.refused(Refusal::GroupIdNotFound)
+            }
+        };
+        fx.push(Effect::Reply { to, reply });
+    }
+
+    fn join(
+        &mut self,
+        request: JoinRequest,
+        to: ReplyTo,
+        room: Room,
+        now: Now,
+        fx: &mut Vec<Effect>,
+    ) {
+        let echo = request.member.clone();
+        let mut refuse = |refusal| {
+            fx.push(Effect::Reply {
+                to,
+                reply: classic::refused(refusal, echo.clone()),
+            });
+        };
+        let session = self.rules.session_timeout_ms_min..=self.rules.session_timeout_ms_max;
+        if request.group.is_empty() {
+            return refuse(Refusal::InvalidGroupId);
+        }
+        if !session.contains(&request.session_timeout_ms) {
+            return refuse(Refusal::InvalidSessionTimeout);
+        }
+        let known = self.find(&request.group).map(|group| group.key);
+        if known.is_none() && !request.member.is_empty() {
+            return refuse(Refusal::UnknownMemberId);
+        }
+        if (known.is_none() && !room.group) || (request.member.is_empty() && !room.seat) {
+            return refuse(Refusal::Overloaded);
+        }
+        let key = known.unwrap_or_else(|| self.create(&request.group, now, fx));
+        self.turn(key, now, fx, |turn| turn.join(request, to, known.is_none()));
+    }
+
+    /// A commit to a group that does not exist makes one that only holds offsets, unless it
+    /// claims to be of a generation.
+    fn commit_outside(
+        &mut self,
+        request: CommitRequest,
+        to: ReplyTo,
+        room: Room,
+        now: Now,
+        fx: &mut Vec<Effect>,
+    ) {
+        let refusal = match (request.generation.0 < 0, room.group) {
+            (true, true) => None,
+            (true, false) => Some(Refusal::Overloaded),
+            (false, _) => Some(Refusal::GroupIdNotFound),
+        };
+        if let Some(refusal) = refusal {
+            return fx.push(Effect::Reply {
+                to,
+                reply: Reply::Commit(Err(refusal)),
+            });
+        }
+        let key = self.create(&request.group, now, fx);
+        self.turn(key, now, fx, |turn| turn.commit(request, to));
+    }
+
+    fn list(&self, request: &ListRequest) -> Vec<Listed> {
+        self.iter()
+            .map(Group::list)
+            .filter(|row| request.wants(row))
+            .collect()
+    }
+
+    /// A timer of a group fired. Session timers go to [`Self::session_due`].
+    pub fn fire(&mut self, timer: Timer, now: Now, fx: &mut Vec<Effect>) {
+        match timer {
+            Timer::Session { .. } => {}
+            Timer::Join { group, arming } => {
+                self.turn(group, now, fx, |turn| turn.join_timer_fired(arming));
+            }
+            Timer::Sync { group, arming } => {
+                self.turn(group, now, fx, |turn| turn.sync_timer_fired(arming));
+            }
+            Timer::Retention { group, arming } => {
+                self.turn(group, now, fx, |turn| turn.retention_timer_fired(arming));
+            }
+        }
+    }
+
+    /// Whether a member's time is up, given the last beat that the side door heard.
+    ///
+    /// On [`Due::Expire`] the caller closes the side door for exactly that beat and calls
+    /// [`Self::expire`]; if a newer beat came in between it asks again.
+    pub fn session_due(
+        &mut self,
+        seat: SeatId,
+        arming: u32,
+        beat: Option<Tick>,
+        now: Now,
+        fx: &mut Vec<Effect>,
+    ) -> Due {
+        if !self.seats.is_current(seat, arming) {
+            return Due::Nothing;
+        }
+        let deadline = self.seats.deadline(seat, beat, &self.stalls);
+        if deadline > now.tick {
+            self.seats.refile(seat, deadline, fx);
+            return Due::Later;
+        }
+        let place = self.seats.get(seat).expect("a current timer has a seat");
+        let (key, member) = (place.group, place.member.clone());
+        if self.turn(key, now, fx, |turn| turn.is_waiting(&member)) == Some(true) {
+            // Armed anew when its request is answered.
+            self.seats.disarm(seat);
+            return Due::Nothing;
+        }
+        Due::Expire
+    }
+
+    /// Expires the member or pending member of that seat.
+    pub fn expire(&mut self, seat: SeatId, now: Now, fx: &mut Vec<Effect>) {
+        let Some(place) = self.seats.get(seat) else {
+            return;
+        };
+        let (key, member) = (place.group, place.member.clone());
+        self.turn(key, now, fx, |turn| turn.expire(&member));
+    }
+
+    /// Nobody was served for `length_ms` until now: deadlines that were running are extended.
+    pub fn stalled(&mut self, length_ms: u64, now: Now) {
+        self.stalls.note(now.tick, length_ms);
+    }
+
+    /// What has become of a group that was told to hold its requests.
+    pub(super) fn release_held(&mut self, id: &GroupId, now: Now, fx: &mut Vec<Effect>) {
+        while let Some(group) = self.find_mut(id) {
+            let Some((request, to)) = group.held.pop_front() else {
+                return;
+            };
+            let held = std::mem::take(&mut group.held);
+            let must_hold = group.must_hold(&request);
+            group.held = held;
+            if must_hold {
+                group.held.push_front((request, to));
+                return;
+            }
+            self.dispatch(request, to, Room::PLENTY, now, fx);
+        }
+    }
+
+    /// Takes the group out; what was held for it is asked again of what comes after it.
+    pub(super) fn remove(&mut self, key: GroupKey, now: Now, fx: &mut Vec<Effect>) {
+        let Some(id) = self.keyed(key).map(|group| group.id.clone()) else {
+            return;
+        };
+        self.turn(key, now, fx, |turn| turn.drain_pending(End::Left));
+        self.names.remove(&id);
+        let group = self.groups.remove(key.slot as usize);
+        fx.push(Effect::Vacate { group: key });
+        fx.push(Effect::Note(Note::GroupRemoved {
+            phase: group.classic.phase,
+        }));
+        for (request, to) in group.held {
+            self.handle(request, to, Room::PLENTY, now, fx);
+        }
+    }
+
+    /// The groups' keys, by slot.
+    pub(super) fn keys(&self) -> Vec<GroupKey> {
+        self.iter().map(|group| group.key).collect()
+    }
+
+    pub(super) fn id_of(&self, key: GroupKey) -> Option<GroupId> {
+        self.keyed(key).map(|group| group.id.clone())
+    }
+
+    pub(super) fn take_turn<T>(
+        &mut self,
+        key: GroupKey,
+        now: Now,
+        fx: &mut Vec<Effect>,
+        act: impl FnOnce(&mut Turn<'_>) -> T,
+    ) -> Option<T> {
+        self.turn(key, now, fx, act)
+    }
+
+    /// The shard is given up: every group becomes Dead, and whoever waits is told to look for
+    /// the new coordinator (specification 2.12).
+    pub fn unload(&mut self, now: Now, fx: &mut Vec<Effect>) {
+        for key in self.keys() {
+            self.turn(key, now, fx, |turn| turn.unload());
+            let held = self
+                .groups
+                .get_mut(key.slot as usize)
+                .map(|it| std::mem::take(&mut it.held));
+            for (request, to) in held.into_iter().flatten() {
+                let reply = request.refused(Refusal::NotCoordinator);
+                fx.push(Effect::Reply { to, reply });
+            }
+        }
+    }
+}
+
+/// The answer of a group that does not exist: nobody it knows.
+fn nobody_left(request: LeaveRequest) -> Vec<LeftMember> {
+    let unknown = |leaver: super::Leaver| LeftMember {
+        member: leaver.member,
+        instance: leaver.instance,
+        result: Err(Refusal::UnknownMemberId),
+    };
+    request.leavers.into_iter().map(unknown).collect()
+}
+
+impl Request {
+    /// The reply that refuses this request as a whole.
+    pub fn refused(&self, refusal: Refusal) -> Reply {
+        match self {
+            Self::Join(request) => classic::refused(refusal, request.member.clone()),
+            Self::Sync(_) => Reply::Sync(Err(refusal)),
+            Self::Heartbeat(_) => Reply::Heartbeat(Err(refusal)),
+            Self::Leave(_) => Reply::Leave(Err(refusal)),
+            Self::Commit(_) => Reply::Commit(Err(refusal)),
+            Self::Fetch(_) => Reply::Fetch(Err(refusal)),
+            Self::OffsetDelete(_) => Reply::OffsetDelete(Err(refusal)),
+            Self::Describe(_) => Reply::Describe(Err(refusal)),
+            Self::DeleteGroup(_) => Reply::DeleteGroup(Err(refusal)),
+            Self::List(_) => Reply::List(Err(refusal)),
+            Self::TopicsDeleted(_) => Reply::TopicsDeleted(Err(refusal)),
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Commit, fetch and deletion of offsets: specification 1.7 to 1.9, KIP-211, KIP-496.
+
+use super::Phase;
+use super::classic::Turn;
+use super::effects::Then;
+use super::groups::Group;
+use super::record::{OffsetValue, Record};
+use super::reply::{CommittedTopic, DeletedTopic, FetchedPartition, FetchedTopic, Reply};
+use super::request::{
+    CommitPartition, CommitRequest, CommitTopic, FetchRequest, OffsetDeleteRequest, ReplyTo,
+};
+use crate::error::Refusal;
+use crate::time::WallMs;
+
+impl Turn<'_> {
+    /// Decides a commit; its answer waits for the journal.
+    pub(super) fn commit(&mut self, request: CommitRequest, to: ReplyTo) {
+        if let Err(refusal) = self.check_commit(&request) {
+            return self.reply(to, Reply::Commit(Err(refusal)));
+        }
+        // A commit is a sign of life while the member may still be heard (specification 2.9).
+        if matches!(
+            self.group.classic.phase,
+            Phase::Stable | Phase::PreparingRebalance
+        ) {
+            self.arm_session(request.member.as_str());
+        }
+        let expires_at = request
+            .retention_ms
+            .map(|ms| WallMs(self.now.wall.0.saturating_add(ms)));
+        let mut records = Vec::new();
+        let mut topics = Vec::with_capacity(request.topics.len());
+        for topic in request.topics {
+            topics.push(self.commit_topic(topic, expires_at, &mut records));
+        }
+        if records.is_empty() {
+            return self.reply(to, Reply::Commit(Ok(topics)));
+        }
+        self.append(records, Then::Committed { to, topics });
+    }
+
+    fn commit_topic(
+        &self,
+        topic: CommitTopic,
+        expires_at: Option<WallMs>,
+        records: &mut Vec<Record>,
+    ) -> CommittedTopic {
+        let mut rows = Vec::with_capacity(topic.partitions.len());
+        for partition in topic.partitions {
+            let index = partition.partition;
+            if !self.fits(&partition) {
+                rows.push((index, Err(Refusal::OffsetMetadataTooLarge)));
+                continue;
+            }
+            rows.push((index, Ok(())));
+            records.push(Record::Offset {
+                group: self.group.id.clone(),
+                topic: topic.topic.clone(),
+                partition: index,
+                value: Some(OffsetValue {
+                    offset: partition.offset,
+                    leader_epoch: partition.leader_epoch,
+                    metadata: partition.metadata,
+                    committed_at: partition.committed_at.unwrap_or(self.now.wall),
+                    expires_at,
+                    topic_id: topic.id,
+                }),
+            });
+        }
+        CommittedTopic {
+            topic: topic.topic,
+            partitions: rows,
+        }
+    }
+
+    /// Kafka compares the limit with Java's string length: UTF-16 code units, not bytes.
+    fn fits(&self, partition: &CommitPartition) -> bool {
+        let max = self.rules.offset_metadata_length_max;
+        let metadata = &partition.metadata;
+        metadata.len() <= max || metadata.encode_utf16().take(max + 1).count() <= max
+    }
+
+    fn check_commit(&self, request: &CommitRequest) -> Result<(), Refusal> {
+        let classic = &self.group.classic;
+        if classic.phase == Phase::Dead {
+            return Err(Refusal::NotAvailable);
+        }
+        let asked: usize = request
+            .topics
+            .iter()
+            .map(|topic| topic.partitions.len())
+            .sum();
+        if self.group.facts.offsets.len().saturating_add(asked) > self.rules.group_offsets_max {
+            return Err(Refusal::Overloaded);
+        }
+        let is_outside = request.generation.0 < 0;
+        if is_outside && classic.phase == Phase::Empty {
+            // An administrator, or a consumer that assigns its partitions itself.
+            return Ok(());
+        }
+        if !is_outside || !request.member.is_empty() || request.instance.is_some() {
+            classic
+                .roster
+                .validate(request.member.as_str(), request.instance.as_ref())?;
+            if request.generation != classic.generation {
+                return Err(Refusal::IllegalGeneration);
+            }
+        } else if classic.phase != Phase::Empty {
+            return Err(Refusal::UnknownMemberId);
+        }
+        if classic.phase == Phase::CompletingRebalance {
+            return Err(Refusal::RebalanceInProgress);
+        }
+        Ok(())
+    }
+
+    /// Deletes offsets of topics that nobody reads.
+    pub(super) fn delete_offsets(&mut self, request: &OffsetDeleteRequest, to: ReplyTo) {
+        if let Err(refusal) = self.check_delete_offsets() {
+            return self.reply(to, Reply::OffsetDelete(Err(refusal)));
+        }
+        let mut records = Vec::new();
+        let mut topics = Vec::with_capacity(request.topics.len());
+        for topic in &request.topics {
+            let is_read = self.group.classic.is_subscribed(topic.topic.as_str());
+            let outcome = if is_read {
+                Err(Refusal::GroupSubscribedToTopic)
+            } else {
+                Ok(())
+            };
+            for partition in &topic.partitions {
+                let exists = self
+                    .group
+                    .facts
+                    .offsets
+                    .get(topic.topic.as_str(), *partition);
+                if !is_read && exists.is_some() {
+                    records.push(Record::Offset {
+                        group: self.group.id.clone(),
+                        topic: topic.topic.clone(),
+                        partition: *partition,
+                        value: None,
+                    });
+                }
+            }
+            let partitions = topic
+                .partitions
+                .iter()
+                .map(|index| (*index, outcome))
+                .collect();
+            topics.push(DeletedTopic {
+                topic: topic.topic.clone(),
+                partitions,
+            });
+        }
+        if records.is_empty() {
+            return self.reply(to, Reply::OffsetDelete(Ok(topics)));
+        }
+        self.append(records, Then::OffsetsDeleted { to, topics });
+    }
+
+    fn check_delete_offsets(&self) -> Result<(), Refusal> {
+        let classic = &self.group.classic;
+        match classic.phase {
+            Phase::Dead => Err(Refusal::GroupIdNotFound),
+            Phase::Stable | Phase::PreparingRebalance | Phase::CompletingRebalance
+                if !classic.is_consumer() =>
+            {
+                Err(Refusal::NonEmptyGroup)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the group with all that it holds, if nobody is in it.
+    pub(super) fn delete_group(&mut self, to: ReplyTo) {
+        match self.group.classic.phase {
+            Phase::Empty => {}
+            Phase::Dead => {
+                return self.reply(to, Reply::DeleteGroup(Err(Refusal::GroupIdNotFound)));
+            }
+            Phase::PreparingRebalance | Phase::CompletingRebalance | Phase::Stable => {
+                return self.reply(to, Reply::DeleteGroup(Err(Refusal::NonEmptyGroup)));
+            }
+        }
+        self.remove_group(Some(to));
+    }
+
+    /// Tombstones for every offset, then for the group (specification 4.4).
+    pub(super) fn remove_group(&mut self, to: Option<ReplyTo>) {
+        let group = &self.group.id;
+        let mut records: Vec<Record> = self
+            .group
+            .facts
+            .offsets
+            .iter()
+            .map(|(topic, partition, _)| Record::Offset {
+                group: group.clone(),
+                topic: topic.clone(),
+                partition,
+                value: None,
+            })
+            .collect();
+        records.push(Record::Group {
+            group: group.clone(),
+            value: None,
+        });
+        self.group.is_closing = true;
+        self.append(records, Then::Removed { to });
+    }
+}
+
+impl Group {
+    /// What is committed; partitions without an offset are answered with none.
+    pub(super) fn fetch(&self, request: FetchRequest) -> Vec<FetchedTopic> {
+        let offsets = &self.facts.offsets;
+        let Some(topics) = request.topics else {
+            return offsets
+                .by_topic()
+                .map(|(topic, row)| FetchedTopic {
+                    topic: topic.clone(),
+                    partitions: row
+                        .iter()
+                        .map(|(partition, value)| FetchedPartition {
+                            partition: *partition,
+                            committed: Some(value.clone()),
+                        })
+                        .collect(),
+                })
+                .collect();
+        };
+        let fetch = |topic: &str, partition| FetchedPartition {
+            partition,
+            committed: offsets.get(topic, partition).cloned(),
+        };
+        topics
+            .into_iter()
+            .map(|asked| FetchedTopic {
+                partitions: asked
+                    .partitions
+                    .into_iter()
+                    .map(|partition| fetch(asked.topic.as_str(), partition))
+                    .collect(),
+                topic: asked.topic,
+            })
+            .collect()
+    }
+}
+
+/// The answer for a group that does not exist: no error, and nothing committed.
+pub(super) fn fetch_from_nowhere(request: FetchRequest) -> Vec<FetchedTopic> {
+    let none = |partition| FetchedPartition {
+        partition,
+        committed: None,
+    };
+    request
+        .topics
+        .unwrap_or_default()
+        .into_iter()
+        .map(|asked| FetchedTopic {
+            topic: asked.topic,
+            partitions: asked.partitions.into_iter().map(none).collect(),
+        })
+        .collect()
+}

@@ -1,0 +1,95 @@
+//! The facts that outlive us, as records: the shapes of Kafka's `__consumer_offsets`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::ids::{Generation, GroupId, InstanceId, MemberId, PartitionIndex, TopicId, TopicName};
+use crate::time::WallMs;
+
+/// A committed offset (`OffsetCommitValue`).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct OffsetValue {
+    /// The next offset to read.
+    pub offset: i64,
+    /// The leader epoch of the last record read (KIP-320), -1: unknown.
+    pub leader_epoch: i32,
+    /// Whatever the consumer keeps beside the offset.
+    pub metadata: Arc<str>,
+    /// When it was committed.
+    pub committed_at: WallMs,
+    /// When it expires, if a client before KIP-211 said so.
+    pub expires_at: Option<WallMs>,
+    /// The topic's id where it is known, else [`TopicId::ZERO`].
+    pub topic_id: TopicId,
+}
+
+/// A member as it is stored.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct MemberMetadata {
+    /// Its id.
+    pub member: MemberId,
+    /// Its static name.
+    pub instance: Option<InstanceId>,
+    /// The client's name.
+    pub client_id: Arc<str>,
+    /// Where it connects from.
+    pub client_host: Arc<str>,
+    /// How long the others wait for it in a rebalance, in milliseconds.
+    pub rebalance_timeout_ms: i32,
+    /// How long it may be silent, in milliseconds.
+    pub session_timeout_ms: i32,
+    /// Its metadata under the selected protocol.
+    pub subscription: Bytes,
+    /// What it is assigned.
+    pub assignment: Bytes,
+}
+
+/// A group as it is stored (`GroupMetadataValue`).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct GroupMetadata {
+    /// The group's kind; `None` is stored as "".
+    pub protocol_type: Option<Arc<str>>,
+    /// The generation.
+    pub generation: Generation,
+    /// The selected protocol.
+    pub protocol: Option<Arc<str>>,
+    /// The leader.
+    pub leader: Option<MemberId>,
+    /// When the group came into its present phase.
+    pub phase_since: Option<WallMs>,
+    /// The members with their assignments; empty: the group is empty.
+    pub members: Vec<MemberMetadata>,
+}
+
+/// One change of the facts. `None` as the value is a tombstone.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Record {
+    /// A committed offset, or its removal.
+    Offset {
+        /// The group.
+        group: GroupId,
+        /// The topic's name.
+        topic: TopicName,
+        /// The partition.
+        partition: PartitionIndex,
+        /// What is committed.
+        value: Option<OffsetValue>,
+    },
+    /// A group's metadata, or the group's removal.
+    Group {
+        /// The group.
+        group: GroupId,
+        /// What is stored of it.
+        value: Option<Arc<GroupMetadata>>,
+    },
+}
+
+impl Record {
+    /// The group that the record speaks of.
+    pub fn group(&self) -> &GroupId {
+        match self {
+            Self::Offset { group, .. } | Self::Group { group, .. } => group,
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What a group can be asked.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::ids::{Generation, GroupId, InstanceId, MemberId, PartitionIndex, TopicId, TopicName};
+use crate::time::WallMs;
+
+/// Where the answer to a request goes: a number that the caller chose and will recognise.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ReplyTo(pub u64);
+
+/// Who is behind a member: shown in descriptions, never trusted.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Client {
+    /// The client's own name (`client.id`).
+    pub id: Arc<str>,
+    /// Where it connects from, in Kafka's form: `/127.0.0.1`.
+    pub host: Arc<str>,
+}
+
+/// One protocol (assignment strategy) that a member supports.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Protocol {
+    /// Its name, for instance `range`.
+    pub name: Arc<str>,
+    /// What the member says about itself under that protocol; opaque but for KIP-211.
+    pub metadata: Bytes,
+}
+
+/// `JoinGroup`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JoinRequest {
+    /// The group.
+    pub group: GroupId,
+    /// The member's id, or "" to be given one.
+    pub member: MemberId,
+    /// The static member's name, if it has one (KIP-345).
+    pub instance: Option<InstanceId>,
+    /// Who joins.
+    pub client: Client,
+    /// How long the member may be silent, in milliseconds.
+    pub session_timeout_ms: i32,
+    /// How long the others wait for it in a rebalance, in milliseconds.
+    pub rebalance_timeout_ms: i32,
+    /// The kind of group: `consumer`, `connect` ...
+    pub protocol_type: Arc<str>,
+    /// The protocols it supports, most wanted first.
+    pub protocols: Vec<Protocol>,
+    /// Why it joins (KIP-800).
+    pub reason: Option<Arc<str>>,
+    /// Whether a new dynamic member must come back with the id it is given (KIP-394).
+    pub requires_known_member_id: bool,
+    /// Whether the client knows `skip_assignment` (KIP-814).
+    pub can_skip_assignment: bool,
+    /// Randomness for a new member id: the core draws none.
+    pub fresh: Uuid,
+}
+
+/// `SyncGroup`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SyncRequest {
+    /// The group.
+    pub group: GroupId,
+    /// The member.
+    pub member: MemberId,
+    /// Its static name, if it gives one.
+    pub instance: Option<InstanceId>,
+    /// The generation that it synchronises with.
+    pub generation: Generation,
+    /// The group's kind as the member sees it; `None`: not said.
+    pub protocol_type: Option<Arc<str>>,
+    /// The selected protocol as the member sees it; `None`: not said.
+    pub protocol: Option<Arc<str>>,
+    /// From the leader: who gets what. Ignored from others.
+    pub assignments: Vec<(MemberId, Bytes)>,
+}
+
+/// `Heartbeat`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HeartbeatRequest {
+    /// The group.
+    pub group: GroupId,
+    /// The member.
+    pub member: MemberId,
+    /// Its static name, if it gives one.
+    pub instance: Option<InstanceId>,
+    /// The generation that it believes in.
+    pub generation: Generation,
+}
+
+/// One member that leaves, by id or by static name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Leaver {
+    /// The member's id; "" to remove by instance id.
+    pub member: MemberId,
+    /// The static name.
+    pub instance: Option<InstanceId>,
+    /// Why (KIP-800).
+    pub reason: Option<Arc<str>>,
+}
+
+/// `LeaveGroup`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LeaveRequest {
+    /// The group.
+    pub group: GroupId,
+    /// Who leaves.
+    pub leavers: Vec<Leaver>,
+}
+
+/// One partition of a commit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CommitPartition {
+    /// The partition.
+    pub partition: PartitionIndex,
+    /// The next offset to read.
+    pub offset: i64,
+    /// The leader epoch of the last record read (KIP-320), -1: unknown.
+    pub leader_epoch: i32,
+    /// Whatever the consumer wants to keep beside the offset.
+    pub metadata: Arc<str>,
+    /// The commit's own time, where an old client sends one.
+    pub committed_at: Option<WallMs>,
+}
+
+/// One topic of a commit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CommitTopic {
+    /// The topic's name.
+    pub topic: TopicName,
+    /// Its id where the host knows it, else [`TopicId::ZERO`].
+    pub id: TopicId,
+    /// The partitions.
+    pub partitions: Vec<CommitPartition>,
+}
+
+/// `OffsetCommit`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CommitRequest {
+    /// The group.
+    pub group: GroupId,
+    /// The member, "" for a consumer outside the group protocol.
+    pub member: MemberId,
+    /// Its static name, if it gives one.
+    pub instance: Option<InstanceId>,
+    /// The generation, -1 for a consumer outside the group protocol.
+    pub generation: Generation,
+    /// An explicit retention in milliseconds, as clients before KIP-211 send it.
+    pub retention_ms: Option<i64>,
+    /// What is committed.
+    pub topics: Vec<CommitTopic>,
+}
+
+/// One topic of a fetch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FetchTopic {
+    /// The topic's name.
+    pub topic: TopicName,
+    /// The partitions.
+    pub partitions: Vec<PartitionIndex>,
+}
+
+/// `OffsetFetch` for one group.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FetchRequest {
+    /// The group.
+    pub group: GroupId,
+    /// What is asked for; `None`: everything.
+    pub topics: Option<Vec<FetchTopic>>,
+}
+
+/// One topic of an `OffsetDelete`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OffsetDeleteTopic {
+    /// The topic's name.
+    pub topic: TopicName,
+    /// The partitions.
+    pub partitions: Vec<PartitionIndex>,
+}
+
+/// `OffsetDelete` (KIP-496).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OffsetDeleteRequest {
+    /// The group.
+    pub group: GroupId,
+    /// What to delete.
+    pub topics: Vec<OffsetDeleteTopic>,
+}
+
+/// `DescribeGroups` for one group.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DescribeRequest {
+    /// The group.
+    pub group: GroupId,
+}
+
+/// `DeleteGroups` for one group.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DeleteGroupRequest {
+    /// The group.
+    pub group: GroupId,
+}
+
+/// `ListGroups` within one shard.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ListRequest {
+    /// State names, compared without case; empty: all (KIP-518).
+    pub states: Vec<String>,
+    /// Type names, compared without case; empty: all (KIP-848).
+    pub types: Vec<String>,
+}
+
+/// A topic went away: its offsets go too.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TopicDeletion {
+    /// The topic's name.
+    pub topic: TopicName,
+    /// Its id: offsets of a re-created topic of that name stay.
+    pub id: TopicId,
+}
+
+/// Anything that a group, or a shard's groups together, can be asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "each variant is the request that it holds")]
+pub enum Request {
+    Join(JoinRequest),
+    Sync(SyncRequest),
+    Heartbeat(HeartbeatRequest),
+    Leave(LeaveRequest),
+    Commit(CommitRequest),
+    Fetch(FetchRequest),
+    OffsetDelete(OffsetDeleteRequest),
+    Describe(DescribeRequest),
+    DeleteGroup(DeleteGroupRequest),
+    List(ListRequest),
+    TopicsDeleted(Vec<TopicDeletion>),
+}
+
+impl Request {
+    /// The group that is asked; `None`: all of the shard's.
+    pub fn group(&self) -> Option<&GroupId> {
+        match self {
+            Self::Join(r) => Some(&r.group),
+            Self::Sync(r) => Some(&r.group),
+            Self::Heartbeat(r) => Some(&r.group),
+            Self::Leave(r) => Some(&r.group),
+            Self::Commit(r) => Some(&r.group),
+            Self::Fetch(r) => Some(&r.group),
+            Self::OffsetDelete(r) => Some(&r.group),
+            Self::Describe(r) => Some(&r.group),
+            Self::DeleteGroup(r) => Some(&r.group),
+            Self::List(_) | Self::TopicsDeleted(_) => None,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What expires, and when to look: KIP-211, specification 2.11.
+//!
+//! Kafka walks every group at an interval. Here each group has one timer, armed for the first
+//! moment at which something of it could expire; it is armed again by what it then finds. A
+//! commit never moves it: a later commit only makes the group expire later.
+
+use super::Phase;
+use super::classic::{Running, Turn};
+use super::effects::{Effect, Note, Then, Timer};
+use super::record::{OffsetValue, Record};
+use crate::ids::TopicName;
+use crate::time::WallMs;
+
+/// When an offset of this group begins to age.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Ages {
+    /// From its commit on.
+    FromCommit,
+    /// From the moment the group became empty.
+    FromEmpty(WallMs),
+    /// Not at all: the group is in use.
+    Never,
+}
+
+impl Turn<'_> {
+    fn ages(&self) -> Ages {
+        let classic = &self.group.classic;
+        match (&classic.protocol_type, classic.phase) {
+            (None, _) => Ages::FromCommit,
+            (Some(_), Phase::Empty) => classic
+                .phase_since
+                .map_or(Ages::FromCommit, Ages::FromEmpty),
+            (Some(_), Phase::Stable) if classic.is_consumer() && classic.subscribed.is_some() => {
+                Ages::FromCommit
+            }
+            (Some(_), _) => Ages::Never,
+        }
+    }
+
+    /// When that offset expires; `None`: not while things are as they are.
+    fn expires_at(&self, ages: Ages, topic: &TopicName, value: &OffsetValue) -> Option<WallMs> {
+        let is_read = self
+            .group
+            .classic
+            .subscribed
+            .as_ref()
+            .is_some_and(|all| all.contains(topic));
+        if ages == Ages::Never || is_read {
+            return None;
+        }
+        let from = match (value.expires_at, ages) {
+            (Some(at), _) => return Some(at),
+            (None, Ages::FromEmpty(since)) => since,
+            (None, Ages::FromCommit | Ages::Never) => value.committed_at,
+        };
+        Some(WallMs(
+            from.0.saturating_add(self.rules.offsets_retention_ms),
+        ))
+    }
+
+    /// The first moment at which something of the group expires; the past if something has, and
+    /// an empty group without offsets has.
+    fn next_expiry(&self) -> Option<WallMs> {
+        let ages = self.ages();
+        if ages == Ages::Never {
+            return None;
+        }
+        let offsets = &self.group.facts.offsets;
+        if offsets.is_empty() {
+            return (self.group.classic.phase == Phase::Empty).then_some(self.now.wall);
+        }
+        offsets
+            .iter()
+            .filter_map(|(topic, _, value)| self.expires_at(ages, topic, value))
+            .min()
+    }
+
+    /// Arms the group's retention timer, unless one is running that fires early enough.
+    pub(super) fn arm_retention(&mut self) {
+        let Some(expiry) = self.next_expiry() else {
+            return;
+        };
+        self.arm_retention_for(expiry);
+    }
+
+    /// The same for offsets that were just committed, without a look at the others.
+    pub(super) fn arm_retention_after_commit(&mut self, explicit: Option<WallMs>) {
+        let ages = self
+            .now
+            .wall
+            .0
+            .saturating_add(self.rules.offsets_retention_ms);
+        let expiry = explicit.map_or(ages, |at| at.0.min(ages));
+        self.arm_retention_for(WallMs(expiry));
+    }
+
+    fn arm_retention_for(&mut self, expiry: WallMs) {
+        let wait_ms = u64::try_from(expiry.0.saturating_sub(self.now.wall.0)).unwrap_or(0);
+        // Never sooner than Kafka would look.
+        let at = self.now.tick + wait_ms.max(self.rules.retention_check_interval_ms);
+        if self.group.retention.is_some_and(|running| running.at <= at) {
+            return;
+        }
+        let arming = self
+            .group
+            .retention
+            .map_or(0, |running| running.arming.wrapping_add(1));
+        self.group.retention = Some(Running {
+            arming,
+            since: self.now.tick,
+            at,
+        });
+        self.fx.push(Effect::Arm {
+            at,
+            timer: Timer::Retention {
+                group: self.group.key,
+                arming,
+            },
+        });
+    }
+
+    /// The retention timer fired: what has expired goes, and with the last of it an empty group.
+    pub(super) fn retention_timer_fired(&mut self, arming: u32) {
+        if self
+            .group
+            .retention
+            .is_none_or(|running| running.arming != arming)
+        {
+            return;
+        }
+        // The number is kept, so that a stale timer is never taken for a later one.
+        if let Some(running) = &mut self.group.retention {
+            running.at = crate::time::Tick(u64::MAX);
+        }
+        if self.group.in_flight > 0 {
+            // What is on its way may be newer than what would be removed.
+            return self.arm_retention_for(self.now.wall);
+        }
+        let ages = self.ages();
+        let expired: Vec<Record> = self
+            .group
+            .facts
+            .offsets
+            .iter()
+            .filter(|(topic, _, value)| {
+                self.expires_at(ages, topic, value)
+                    .is_some_and(|at| at <= self.now.wall)
+            })
+            .map(|(topic, partition, _)| Record::Offset {
+                group: self.group.id.clone(),
+                topic: topic.clone(),
+                partition,
+                value: None,
+            })
+            .collect();
+        let all_expired = expired.len() == self.group.facts.offsets.len();
+        if !expired.is_empty() {
+            self.note(Note::OffsetsExpired(expired.len()));
+        }
+        if all_expired && ages != Ages::Never && self.group.classic.phase == Phase::Empty {
+            return self.remove_group(None);
+        }
+        if !expired.is_empty() {
+            self.append(expired, Then::Rest);
+        }
+        self.arm_retention();
+    }
+}

@@ -1,0 +1,112 @@
+//! Seats: where members and pending members sit in their shard, and when their time is up.
+//!
+//! A deadline is *lazy*: it is filed once, and only when it fires is it compared with what was
+//! heard of the member since. A heartbeat therefore never touches a timer.
+
+use slab::Slab;
+
+use super::effects::{Effect, End, GroupKey, SeatId, Timer};
+use crate::ids::MemberId;
+use crate::time::{Stalls, Tick};
+
+/// One member's or pending member's place.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) group: GroupKey,
+    pub(super) member: MemberId,
+    /// When the core itself last heard of the member, or reset its timer.
+    heard_at: Tick,
+    /// How long it may be silent from then on.
+    timeout_ms: u64,
+    /// When the filed timer fires, if one is filed.
+    filed_at: Option<Tick>,
+    /// The number of the filed timer.
+    arming: u32,
+}
+
+/// All seats of a shard.
+#[derive(Debug, Default)]
+pub(super) struct Seats {
+    seats: Slab<Seat>,
+    armings: u32,
+}
+
+impl Seats {
+    pub(super) fn len(&self) -> usize {
+        self.seats.len()
+    }
+
+    pub(super) fn get(&self, seat: SeatId) -> Option<&Seat> {
+        self.seats.get(seat.0 as usize)
+    }
+
+    /// Takes a seat; its timer is not armed yet.
+    pub(super) fn take(&mut self, group: GroupKey, member: MemberId) -> SeatId {
+        let index = self.seats.insert(Seat {
+            group,
+            member,
+            heard_at: Tick(0),
+            timeout_ms: 0,
+            filed_at: None,
+            arming: 0,
+        });
+        SeatId(u32::try_from(index).expect("a shard has fewer than 2^32 seats"))
+    }
+
+    /// Gives a seat up; its filed timer will find nobody.
+    pub(super) fn give_up(&mut self, seat: SeatId, end: End, fx: &mut Vec<Effect>) {
+        self.seats.remove(seat.0 as usize);
+        fx.push(Effect::Unseat { seat, end });
+    }
+
+    /// Grants the seat that much silence from now on.
+    pub(super) fn arm(&mut self, seat: SeatId, timeout_ms: u64, now: Tick, fx: &mut Vec<Effect>) {
+        let place = &mut self.seats[seat.0 as usize];
+        place.heard_at = now;
+        place.timeout_ms = timeout_ms;
+        let deadline = now + timeout_ms;
+        // A timer that fires earlier will look again by itself.
+        if place.filed_at.is_none_or(|filed| filed > deadline) {
+            self.file(seat, deadline, fx);
+        }
+    }
+
+    fn file(&mut self, seat: SeatId, deadline: Tick, fx: &mut Vec<Effect>) {
+        self.armings = self.armings.wrapping_add(1);
+        let place = &mut self.seats[seat.0 as usize];
+        place.filed_at = Some(deadline);
+        place.arming = self.armings;
+        let timer = Timer::Session {
+            seat,
+            arming: self.armings,
+        };
+        fx.push(Effect::Arm {
+            at: deadline,
+            timer,
+        });
+    }
+
+    /// Whether that timer is the one that the seat waits for.
+    pub(super) fn is_current(&self, seat: SeatId, arming: u32) -> bool {
+        self.get(seat)
+            .is_some_and(|place| place.filed_at.is_some() && place.arming == arming)
+    }
+
+    /// The deadline of the seat, given the last beat at the side door and the stalls in which
+    /// nobody could be heard.
+    pub(super) fn deadline(&self, seat: SeatId, beat: Option<Tick>, stalls: &Stalls) -> Tick {
+        let place = &self.seats[seat.0 as usize];
+        let heard_at = beat.map_or(place.heard_at, |beat| beat.max(place.heard_at));
+        heard_at + place.timeout_ms + stalls.unserved_ms_since(heard_at)
+    }
+
+    /// Files the timer again, later.
+    pub(super) fn refile(&mut self, seat: SeatId, deadline: Tick, fx: &mut Vec<Effect>) {
+        self.file(seat, deadline, fx);
+    }
+
+    /// The filed timer has fired and is not to be filed again.
+    pub(super) fn disarm(&mut self, seat: SeatId) {
+        self.seats[seat.0 as usize].filed_at = None;
+    }
+}

@@ -1,0 +1,255 @@
+//! What follows when records became durable or could not be made so, and what a restart revives.
+
+use std::collections::BTreeSet;
+
+use super::Phase;
+use super::classic::{Classic, Member, Turn};
+use super::effects::{Cause, Effect, End, Entry, Note, Then};
+use super::groups::Groups;
+use super::record::{GroupMetadata, Record};
+use super::reply::Reply;
+use super::request::{Client, Protocol, ReplyTo, TopicDeletion};
+use crate::error::Refusal;
+use crate::ids::{MemberId, TopicName};
+use crate::time::{Now, WallMs};
+
+impl Groups {
+    /// An entry that was handed over is durable, or was not made so and never will be.
+    ///
+    /// Entries are settled in the order in which they were handed over.
+    pub fn settle(
+        &mut self,
+        entry: Entry,
+        outcome: Result<(), Refusal>,
+        now: Now,
+        fx: &mut Vec<Effect>,
+    ) {
+        if outcome.is_ok() {
+            for record in &entry.records {
+                self.apply(record, now);
+            }
+        }
+        let (key, then) = (entry.group, entry.then);
+        let id = self.id_of(key);
+        let removed = matches!(then, Then::Removed { .. });
+        let records = entry.records;
+        self.take_turn(key, now, fx, |turn| {
+            turn.group.in_flight -= 1;
+            turn.follow(then, &records, outcome);
+        });
+        if removed && outcome.is_ok() {
+            self.remove(key, now, fx);
+        } else if let Some(id) = id {
+            self.release_held(&id, now, fx);
+        }
+    }
+
+    /// Topics went away: offsets that were stored for them, or for no topic id in particular, go.
+    pub(super) fn topics_deleted(
+        &mut self,
+        topics: &[TopicDeletion],
+        to: ReplyTo,
+        now: Now,
+        fx: &mut Vec<Effect>,
+    ) {
+        let mut concerned = Vec::new();
+        for key in self.keys() {
+            let records = self.take_turn(key, now, fx, |turn| turn.offsets_of_deleted(topics));
+            if let Some(records) = records.filter(|records| !records.is_empty()) {
+                concerned.push((key, records));
+            }
+        }
+        let last = concerned.len();
+        if last == 0 {
+            return fx.push(Effect::Reply {
+                to,
+                reply: Reply::TopicsDeleted(Ok(())),
+            });
+        }
+        for (at, (key, records)) in concerned.into_iter().enumerate() {
+            let to = (at + 1 == last).then_some(to);
+            let then = Then::TopicsDeleted { to };
+            self.take_turn(key, now, fx, |turn| turn.append(records, then));
+        }
+    }
+
+    /// Brings the groups to life after their records were replayed: specification 2.12.
+    ///
+    /// A group with members is Stable with its last assignment, each member with a session from
+    /// now on; any other is Empty.
+    pub fn revive(&mut self, now: Now, fx: &mut Vec<Effect>) {
+        for key in self.keys() {
+            fx.push(Effect::Note(Note::GroupCreated));
+            self.take_turn(key, now, fx, |turn| turn.revive());
+        }
+    }
+}
+
+impl Turn<'_> {
+    fn follow(&mut self, then: Then, records: &[Record], outcome: Result<(), Refusal>) {
+        match then {
+            Then::Rest => {}
+            Then::Committed { to, topics } => {
+                if outcome.is_ok() {
+                    self.note(Note::OffsetsCommitted(records.len()));
+                    self.arm_retention_after_commit(explicit_expiry(records));
+                }
+                self.reply(to, Reply::Commit(outcome.map(|()| topics)));
+            }
+            Then::Assign { generation } => {
+                let members = records.iter().flat_map(assignments).collect();
+                self.assigned(generation, members, outcome);
+            }
+            Then::Replaced(replacement) => self.replaced(*replacement, outcome),
+            Then::OffsetsDeleted { to, topics } => {
+                if outcome.is_ok() {
+                    self.note(Note::OffsetsDeleted(records.len()));
+                }
+                self.reply(to, Reply::OffsetDelete(outcome.map(|()| topics)));
+            }
+            Then::Removed { to } => {
+                self.group.is_closing = false;
+                if let Some(to) = to {
+                    self.reply(to, Reply::DeleteGroup(outcome));
+                } else if outcome.is_err() {
+                    self.arm_retention();
+                }
+            }
+            Then::TopicsDeleted { to } => {
+                if outcome.is_ok() {
+                    self.note(Note::OffsetsDeleted(records.len()));
+                }
+                if let Some(to) = to {
+                    self.reply(to, Reply::TopicsDeleted(outcome));
+                }
+            }
+        }
+    }
+
+    fn offsets_of_deleted(&self, topics: &[TopicDeletion]) -> Vec<Record> {
+        if self.group.is_closing {
+            return Vec::new();
+        }
+        let tombstone = |topic: &TopicName, partition| Record::Offset {
+            group: self.group.id.clone(),
+            topic: topic.clone(),
+            partition,
+            value: None,
+        };
+        topics
+            .iter()
+            .flat_map(|deleted| {
+                let row = self.group.facts.offsets.of_topic(deleted.topic.as_str());
+                row.iter()
+                    .filter(|(_, it)| it.topic_id.is_zero() || it.topic_id == deleted.id)
+                    .map(|(partition, _)| tombstone(&deleted.topic, *partition))
+            })
+            .collect()
+    }
+
+    /// Gives up the seats of pending members: their group goes.
+    pub(super) fn drain_pending(&mut self, end: End) {
+        for seat in self.group.classic.roster.drain_pending() {
+            self.seats.give_up(seat, end, self.fx);
+        }
+    }
+
+    fn revive(&mut self) {
+        let Some(stored) = self.group.facts.metadata.clone() else {
+            return self.arm_retention();
+        };
+        self.group.classic = revived(&stored);
+        for member in &stored.members {
+            self.revive_member(&stored, member);
+        }
+        let classic = &mut self.group.classic;
+        classic.subscribed = classic.read_subscriptions();
+        let (from, to) = (Phase::Empty, classic.phase);
+        if from != to {
+            self.note(Note::PhaseChanged { from, to });
+        }
+        self.publish();
+        self.arm_retention();
+        if self.group.classic.roster.len() > self.rules.group_members_max {
+            self.start_rebalance(Cause::Oversized);
+        }
+    }
+
+    fn revive_member(&mut self, stored: &GroupMetadata, member: &super::MemberMetadata) {
+        let seat = self.seats.take(self.group.key, member.member.clone());
+        let protocol = Protocol {
+            name: stored.protocol.clone().unwrap_or_else(|| "".into()),
+            metadata: member.subscription.clone(),
+        };
+        let rebalance_timeout_ms = match member.rebalance_timeout_ms {
+            -1 => member.session_timeout_ms,
+            ms => ms,
+        };
+        let client = Client {
+            id: member.client_id.clone(),
+            host: member.client_host.clone(),
+        };
+        let revived = Member::stable(
+            seat,
+            member.instance.clone(),
+            client,
+            (member.session_timeout_ms, rebalance_timeout_ms),
+            protocol,
+            member.assignment.clone(),
+        );
+        self.group
+            .classic
+            .roster
+            .add(member.member.clone(), revived);
+        self.fx.push(Effect::Seat {
+            seat,
+            group: self.group.key,
+            group_id: self.group.id.clone(),
+            member: member.member.clone(),
+            instance: member.instance.clone(),
+        });
+        self.arm_session(member.member.as_str());
+    }
+}
+
+fn revived(stored: &GroupMetadata) -> Classic {
+    let mut classic = Classic::new(WallMs(0));
+    classic.phase = if stored.members.is_empty() {
+        Phase::Empty
+    } else {
+        Phase::Stable
+    };
+    classic.phase_since = stored.phase_since;
+    classic.protocol_type = stored.protocol_type.clone().filter(|it| !it.is_empty());
+    classic.protocol.clone_from(&stored.protocol);
+    classic.generation = stored.generation;
+    classic.leader.clone_from(&stored.leader);
+    classic.subscribed = Some(BTreeSet::new());
+    classic
+}
+
+/// Who was assigned what, as it was stored.
+fn assignments(record: &Record) -> Vec<(MemberId, bytes::Bytes)> {
+    match record {
+        Record::Group {
+            value: Some(stored),
+            ..
+        } => stored
+            .members
+            .iter()
+            .map(|member| (member.member.clone(), member.assignment.clone()))
+            .collect(),
+        Record::Group { value: None, .. } | Record::Offset { .. } => Vec::new(),
+    }
+}
+
+/// The first explicit expiry among committed offsets.
+fn explicit_expiry(records: &[Record]) -> Option<WallMs> {
+    let expiry = |record: &Record| match record {
+        Record::Offset {
+            value: Some(value), ..
+        } => value.expires_at,
+        Record::Offset { value: None, .. } | Record::Group { .. } => None,
+    };
+    records.iter().filter_map(expiry).min()
+}
