@@ -1,0 +1,95 @@
+//! What one shard counts.
+
+use super::cell::{Counter, Gauge};
+use super::kinds::{ExpulsionCause, GroupPhase, RebalanceCause, RefusalCause};
+
+/// The numbers of one shard; written by the shard's owner, but for refusals, which any submitter
+/// counts.
+#[derive(Debug, Default)]
+pub struct ShardMetrics {
+    groups: [Gauge; GroupPhase::ALL.len()],
+    rebalances: [Counter; RebalanceCause::ALL.len()],
+    expulsions: [Counter; ExpulsionCause::ALL.len()],
+    refusals: [Counter; RefusalCause::ALL.len()],
+    /// Members of all groups.
+    pub members: Gauge,
+    /// Committed offsets of all groups.
+    pub offsets: Gauge,
+    /// Joins and syncs that wait for their answer.
+    pub parked: Gauge,
+    /// Rebalances that ended with a new generation.
+    pub rebalances_completed: Counter,
+    /// Partitions whose offset was committed.
+    pub offset_commits: Counter,
+    /// Offsets that expired (KIP-211).
+    pub offset_expirations: Counter,
+    /// Offsets that were deleted by request or with their group.
+    pub offset_deletions: Counter,
+    /// Events in the mailbox when it was last looked at.
+    pub mailbox_depth: Gauge,
+    /// Events taken from the mailbox.
+    pub events: Counter,
+    /// Times that the loop was not served for so long that deadlines were extended.
+    pub loop_stalls: Counter,
+    /// Milliseconds of all such stalls.
+    pub loop_stalled_ms: Counter,
+}
+
+impl ShardMetrics {
+    /// Groups in that state.
+    pub fn groups(&self, phase: GroupPhase) -> &Gauge {
+        &self.groups[phase.index()]
+    }
+
+    /// Moves one group from a state to another; `None` is before its creation and after its end.
+    pub fn group_moved(&self, from: Option<GroupPhase>, to: Option<GroupPhase>) {
+        if from == to {
+            return;
+        }
+        if let Some(from) = from {
+            self.groups(from).add(-1);
+        }
+        if let Some(to) = to {
+            self.groups(to).add(1);
+        }
+    }
+
+    /// Rebalances that began for that cause.
+    pub fn rebalances(&self, cause: RebalanceCause) -> &Counter {
+        &self.rebalances[cause.index()]
+    }
+
+    /// Members that were removed for that cause.
+    pub fn expulsions(&self, cause: ExpulsionCause) -> &Counter {
+        &self.expulsions[cause.index()]
+    }
+
+    /// Requests that were refused for that cause.
+    pub fn refusals(&self, cause: RefusalCause) -> &Counter {
+        &self.refusals[cause.index()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_counted_in_one_state_at_a_time() {
+        let shard = ShardMetrics::default();
+        shard.group_moved(None, Some(GroupPhase::Empty));
+        shard.group_moved(
+            Some(GroupPhase::Empty),
+            Some(GroupPhase::PreparingRebalance),
+        );
+        shard.group_moved(Some(GroupPhase::Stable), Some(GroupPhase::Stable));
+        assert_eq!(shard.groups(GroupPhase::Empty).value(), 0);
+        assert_eq!(shard.groups(GroupPhase::PreparingRebalance).value(), 1);
+        shard.group_moved(Some(GroupPhase::PreparingRebalance), None);
+        let all: i64 = GroupPhase::ALL
+            .iter()
+            .map(|p| shard.groups(*p).value())
+            .sum();
+        assert_eq!(all, 0);
+    }
+}
