@@ -1,1 +1,225 @@
-//! Placeholder.
+//! The front door: an engine that any host can hold, ask and shut down.
+//!
+//! An engine is a value. It starts no runtime, opens no socket, installs nothing global, and as
+//! many of them as wanted live in one process. Every verb returns an [`Answer`] at once; whoever
+//! asks carries out the request itself if the group's shard is idle, so that an uncontended call
+//! costs no change of threads. Answers that must wait (a join for the others, a commit for the
+//! journal) are futures for any executor.
+
+mod builder;
+mod heartbeat;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use builder::{Builder, Driving, OpenError};
+pub use heartbeat::{Heartbeat, MemberHandle};
+
+use crate::error::Refusal;
+use crate::group::{
+    CommitRequest, CommitResult, DeleteGroupRequest, DescribeRequest, Described, FetchRequest,
+    FetchResult, HeartbeatRequest, JoinRequest, JoinResult, LeaveRequest, LeaveResult, ListRequest,
+    Listed, OffsetDeleteRequest, OffsetDeleteResult, Request, SyncRequest, SyncResult,
+    TopicDeletion,
+};
+use crate::ids::GroupId;
+use crate::journal::Durability;
+use crate::metrics::Metrics;
+use crate::session::Directory;
+use crate::shard::{Answer, Outcome, Shard, shard_of};
+use crate::time::{Clock, Now, Tick};
+
+/// A group coordinator.
+///
+/// Clones are handles of the same engine; it is shut down with the last of them, or by
+/// [`Engine::shutdown`].
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shards: Box<[Arc<Shard>]>,
+    directory: Arc<Directory>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    durability: Durability,
+    drivers: builder::Drivers,
+}
+
+impl Engine {
+    /// What it takes to open an engine, starting from `config`.
+    pub fn builder(config: crate::config::Config) -> Builder {
+        Builder::new(config)
+    }
+
+    /// An engine with the system's clock, threads of its own for the timers, and no durability.
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::open`].
+    pub fn open(config: crate::config::Config) -> Result<Self, OpenError> {
+        Self::builder(config).open()
+    }
+
+    /// Joins a group, or asks for a member id first (KIP-394).
+    pub fn join(&self, mut request: JoinRequest) -> Answer<JoinResult> {
+        request.fresh = uuid::Uuid::new_v4();
+        self.ask(Request::Join(request))
+    }
+
+    /// Hands in the leader's assignments, or asks for one's own.
+    pub fn sync(&self, request: SyncRequest) -> Answer<SyncResult> {
+        self.ask(Request::Sync(request))
+    }
+
+    /// Leaves a group: one member or many.
+    pub fn leave(&self, request: LeaveRequest) -> Answer<LeaveResult> {
+        self.ask(Request::Leave(request))
+    }
+
+    /// Commits offsets; answered when they are as durable as [`Engine::durability`] says.
+    pub fn commit(&self, request: CommitRequest) -> Answer<CommitResult> {
+        self.ask(Request::Commit(request))
+    }
+
+    /// Fetches committed offsets of one group; never older than what was acknowledged before.
+    pub fn fetch(&self, request: FetchRequest) -> Answer<FetchResult> {
+        self.ask(Request::Fetch(request))
+    }
+
+    /// Deletes offsets of topics that nobody in the group reads (KIP-496).
+    pub fn delete_offsets(&self, request: OffsetDeleteRequest) -> Answer<OffsetDeleteResult> {
+        self.ask(Request::OffsetDelete(request))
+    }
+
+    /// Describes one group.
+    pub fn describe(&self, group: GroupId) -> Answer<Result<Described, Refusal>> {
+        self.ask(Request::Describe(DescribeRequest { group }))
+    }
+
+    /// Removes an empty group with its offsets.
+    pub fn delete_group(&self, group: GroupId) -> Answer<Result<(), Refusal>> {
+        self.ask(Request::DeleteGroup(DeleteGroupRequest { group }))
+    }
+
+    /// Lists the groups of all shards; each shard at its own moment.
+    ///
+    /// # Errors
+    ///
+    /// The first shard's refusal, as Kafka.
+    pub async fn list(&self, request: ListRequest) -> Result<Vec<Listed>, Refusal> {
+        let answers: Vec<Answer<Result<Vec<Listed>, Refusal>>> = self
+            .inner
+            .shards
+            .iter()
+            .map(|shard| shard.ask(Request::List(request.clone()), self.now()))
+            .collect();
+        let mut groups = Vec::new();
+        for answer in answers {
+            groups.append(&mut answer.await?);
+        }
+        Ok(groups)
+    }
+
+    /// Drops what all groups have committed for topics that no longer exist.
+    ///
+    /// # Errors
+    ///
+    /// The first shard's refusal; the others may have done their part.
+    pub async fn topics_deleted(&self, topics: &[TopicDeletion]) -> Result<(), Refusal> {
+        let answers: Vec<Answer<Result<(), Refusal>>> = self
+            .inner
+            .shards
+            .iter()
+            .map(|shard| shard.ask(Request::TopicsDeleted(topics.to_vec()), self.now()))
+            .collect();
+        for answer in answers {
+            answer.await?;
+        }
+        Ok(())
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.inner.metrics
+    }
+
+    /// What an acknowledged commit may be relied on for.
+    pub fn durability(&self) -> Durability {
+        self.inner.durability
+    }
+
+    /// One reading of the engine's clock, to be used for a burst of requests.
+    pub fn now(&self) -> Now {
+        self.inner.clock.now()
+    }
+
+    /// Members that may beat at the side door.
+    pub fn members(&self) -> usize {
+        self.inner.directory.len()
+    }
+
+    /// Does what is due, for hosts that drive the engine themselves ([`Driving::Host`]); returns
+    /// when it should be called again at the latest, `None`: not before something happens.
+    pub fn run_due(&self) -> Option<Tick> {
+        let now = self.now();
+        self.inner.shards.iter().filter_map(|shard| shard.run_due(now)).min()
+    }
+
+    /// Tells the engine that it was not served for that long, so that nobody is expelled for it:
+    /// for hosts that drive the engine themselves.
+    pub fn stalled(&self, ms: u64) {
+        for shard in &self.inner.shards {
+            shard.stalled(ms, self.now());
+        }
+    }
+
+    /// Shuts the engine down: parked joins and syncs are answered that this is no longer the
+    /// coordinator, as Kafka does, everything later that it is not available. Idempotent.
+    pub fn shutdown(&self) {
+        self.inner.shutdown();
+    }
+
+    fn shard(&self, group: &GroupId) -> &Shard {
+        let shards = u32::try_from(self.inner.shards.len()).unwrap_or(u32::MAX);
+        &self.inner.shards[shard_of(group, shards).0 as usize]
+    }
+
+    fn ask<T: Outcome>(&self, request: Request) -> Answer<T> {
+        let now = self.now();
+        match request.group() {
+            Some(group) => self.shard(group).ask(request, now),
+            None => Answer::ready(T::refused(Refusal::Failed)),
+        }
+    }
+
+    fn ask_heartbeat(&self, request: HeartbeatRequest, now: Now) -> Answer<Result<(), Refusal>> {
+        self.shard(&request.group).ask(Request::Heartbeat(request), now)
+    }
+}
+
+impl Inner {
+    fn shutdown(&self) {
+        for shard in &self.shards {
+            shard.close(Refusal::NotAvailable, self.clock.now());
+        }
+        self.drivers.stop();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("shards", &self.inner.shards.len())
+            .field("members", &self.members())
+            .field("durability", &self.inner.durability)
+            .finish_non_exhaustive()
+    }
+}

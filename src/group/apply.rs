@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::groups::{Group, Groups};
 use super::record::Record;
+use crate::time::Now;
 
 impl Groups {
     /// Makes a durable record part of the facts.
@@ -12,7 +13,14 @@ impl Groups {
     /// what is replayed equals what was. A record of a group that is not known makes it known; a
     /// tombstone of something that is not there changes nothing. A group's own tombstone takes
     /// its offsets along.
-    pub fn apply(&mut self, record: &Record, now: crate::time::Now) {
+    pub fn apply(&mut self, record: &Record, now: Now) {
+        let before = self.find_mut(record.group()).map_or(0, |group| group.facts.offsets.len());
+        self.change(record, now);
+        let after = self.find_mut(record.group()).map_or(0, |group| group.facts.offsets.len());
+        self.offsets = self.offsets + after - before;
+    }
+
+    fn change(&mut self, record: &Record, now: Now) {
         match record {
             Record::Offset {
                 group,

@@ -78,6 +78,8 @@ pub struct Groups {
     names: HashMap<GroupId, usize, foldhash::fast::RandomState>,
     seats: Seats,
     serials: u32,
+    /// Committed offsets of all groups.
+    pub(super) offsets: usize,
 }
 
 impl Groups {
@@ -93,6 +95,7 @@ impl Groups {
             names: HashMap::default(),
             seats: Seats::default(),
             serials: 0,
+            offsets: 0,
         }
     }
 
@@ -109,6 +112,28 @@ impl Groups {
     /// How many members and pending members there are.
     pub fn seats(&self) -> usize {
         self.seats.len()
+    }
+
+    /// How many offsets are committed.
+    pub fn offsets(&self) -> usize {
+        self.offsets
+    }
+
+    /// Whether somebody still waits for that timer: one that was overtaken may be thrown away.
+    pub fn is_current(&self, timer: Timer) -> bool {
+        match timer {
+            Timer::Session { seat, arming } => self.seats.is_current(seat, arming),
+            Timer::Join { group, arming } => {
+                self.keyed(group).is_some_and(|it| it.classic.awaits_join_timer(arming))
+            }
+            Timer::Sync { group, arming } => {
+                self.keyed(group).is_some_and(|it| it.classic.awaits_sync_timer(arming))
+            }
+            Timer::Retention { group, arming } => self
+                .keyed(group)
+                .and_then(|it| it.retention)
+                .is_some_and(|running| running.arming == arming && running.at < Tick(u64::MAX)),
+        }
     }
 
     /// Whether the group exists.

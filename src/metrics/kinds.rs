@@ -59,6 +59,8 @@ kinds! {
         StaticReplaced "static_replaced",
         /// The leader's assignment could not be made durable.
         AssignmentLost "assignment_lost",
+        /// A loaded group has more members than it may have.
+        Oversized "oversized",
     }
 
     /// Why the coordinator removed a member that did not ask for it.
@@ -75,6 +77,8 @@ kinds! {
         InstanceFenced "instance_fenced",
         /// An administrator removed it.
         Removed "removed",
+        /// The group has its most members (KIP-389).
+        GroupFull "group_full",
     }
 
     /// Why the engine refused a request before a group saw it.

@@ -1,1 +1,35 @@
-//! Placeholder.
+//! Shards: each owns a part of the groups and is stepped by one owner at a time.
+//!
+//! ```text
+//!   any thread: ask ----> mailbox ----> turn: settle, decide, fire what is due
+//!                            ^             |            |            |
+//!                            |             v            v            v
+//!               journal: settled <---- hand over      replies     side door
+//! ```
+//!
+//! The loop belongs to the shard, not to a thread: whoever brings an event runs it if nobody does
+//! ([`ownership`]). A shard never waits: not for the journal, whose outcomes are events; not for a
+//! lock; not for a slow client, whose answer goes into a slot of its own. While two batches are on
+//! their way to the journal nothing more is decided, and what comes waits in the mailbox; at the
+//! mailbox's bound requests are refused as overloaded.
+
+mod answer;
+mod doors;
+mod driver;
+mod event;
+mod limits;
+mod mailbox;
+#[cfg(all(test, loom))]
+mod models;
+mod notes;
+mod ownership;
+mod placement;
+mod state;
+mod worker;
+
+pub use answer::{Answer, Outcome};
+pub(crate) use driver::Driver;
+pub(crate) use limits::{Limits, Quota};
+pub use placement::shard_of;
+pub(crate) use state::Shared;
+pub(crate) use worker::Shard;

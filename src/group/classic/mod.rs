@@ -105,6 +105,14 @@ impl Classic {
         }
     }
 
+    pub(super) fn awaits_join_timer(&self, arming: u32) -> bool {
+        self.join_timer.is_some_and(|(running, _)| running.arming == arming)
+    }
+
+    pub(super) fn awaits_sync_timer(&self, arming: u32) -> bool {
+        self.sync_timer.is_some_and(|running| running.arming == arming)
+    }
+
     /// Whether the members are consumers, whose metadata names topics.
     pub(super) fn is_consumer(&self) -> bool {
         self.protocol_type.as_deref() == Some("consumer")

@@ -1,0 +1,182 @@
+//! Opening an engine: its parts, its shards, and the threads that drive them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Engine, Inner};
+use crate::config::{Config, ConfigError};
+use crate::group::Rules;
+use crate::ids::ShardId;
+use crate::journal::{Journal, LoadError, MemoryJournal};
+use crate::metrics::Metrics;
+use crate::session::Directory;
+use crate::shard::{Driver, Limits, Quota, Shard, Shared};
+use crate::time::{Clock, SystemClock};
+
+/// Who fires the timers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Driving {
+    /// A thread a shard, asleep until something is due.
+    #[default]
+    Threads,
+    /// The host, by [`Engine::run_due`]: for simulations, tests and hosts with a loop of their
+    /// own.
+    Host,
+}
+
+/// An engine that could not be opened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The configuration contradicts itself.
+    Config(ConfigError),
+    /// A shard's journal could not be read.
+    Load {
+        /// The shard.
+        shard: ShardId,
+        /// Why.
+        error: LoadError,
+    },
+    /// The operating system gave no thread.
+    Thread(std::io::Error),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => write!(f, "the configuration is not valid: {error}"),
+            Self::Load { shard, error } => write!(f, "shard {} cannot be loaded: {error}", shard.0),
+            Self::Thread(error) => write!(f, "no thread for a shard: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// The parts of an engine; see [`Engine::builder`].
+#[derive(Debug)]
+pub struct Builder {
+    config: Config,
+    clock: Arc<dyn Clock>,
+    journal: Arc<dyn Journal>,
+    driving: Driving,
+}
+
+impl Builder {
+    pub(super) fn new(config: Config) -> Self {
+        Self {
+            config,
+            clock: Arc::new(SystemClock::new()),
+            journal: Arc::new(MemoryJournal),
+            driving: Driving::default(),
+        }
+    }
+
+    /// Another source of time.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Another journal, perhaps the host's own log.
+    #[must_use]
+    pub fn journal(mut self, journal: impl Journal + 'static) -> Self {
+        self.journal = Arc::new(journal);
+        self
+    }
+
+    /// Who fires the timers.
+    #[must_use]
+    pub fn driving(mut self, driving: Driving) -> Self {
+        self.driving = driving;
+        self
+    }
+
+    /// Loads every shard and opens the engine.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] for a configuration that contradicts itself, a journal that cannot be read,
+    /// or a thread that cannot be had.
+    pub fn open(self) -> Result<Engine, OpenError> {
+        self.config.validate().map_err(OpenError::Config)?;
+        let config = &self.config;
+        let shards = shard_count(config);
+        let metrics = Arc::new(Metrics::new(shards as usize));
+        let directory = Arc::new(Directory::new(config.takhin_members_max as usize));
+        let shared = Arc::new(Shared {
+            journal: Arc::clone(&self.journal),
+            directory: Arc::clone(&directory),
+            limits: Arc::new(limits(config)),
+            metrics: Arc::clone(&metrics),
+        });
+        let capacity = config.takhin_mailbox_capacity as usize;
+        let open = |index| {
+            let id = ShardId(index);
+            let now = self.clock.now();
+            Shard::open(id, rules(config), Arc::clone(&shared), capacity, now)
+                .map_err(|error| OpenError::Load { shard: id, error })
+        };
+        let shards = (0..shards).map(open).collect::<Result<Box<[_]>, _>>()?;
+        let drivers = Drivers::start(self.driving, &shards, &self.clock)?;
+        let durability = self.journal.durability();
+        let inner = Inner { shards, directory, clock: self.clock, metrics, durability, drivers };
+        Ok(Engine { inner: Arc::new(inner) })
+    }
+}
+
+fn shard_count(config: &Config) -> u32 {
+    if config.takhin_shards > 0 {
+        return config.takhin_shards;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(cores).unwrap_or(1)
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        groups: Quota::new(config.takhin_groups_max as usize),
+        members: Quota::new(config.takhin_members_max as usize),
+        offsets: Quota::new(usize::try_from(config.takhin_offsets_max).unwrap_or(usize::MAX)),
+    }
+}
+
+fn rules(config: &Config) -> Rules {
+    let size = |n: i32| usize::try_from(n).unwrap_or(0);
+    Rules {
+        session_timeout_ms_min: config.group_min_session_timeout_ms,
+        session_timeout_ms_max: config.group_max_session_timeout_ms,
+        initial_rebalance_delay_ms: u64::try_from(config.group_initial_rebalance_delay_ms)
+            .unwrap_or(0),
+        group_members_max: size(config.group_max_size),
+        offset_metadata_length_max: size(config.offset_metadata_max_bytes),
+        offsets_retention_ms: i64::from(config.offsets_retention_minutes) * 60_000,
+        retention_check_interval_ms: u64::try_from(config.offsets_retention_check_interval_ms)
+            .unwrap_or(0),
+        group_offsets_max: config.takhin_offsets_per_group_max as usize,
+    }
+}
+
+/// The threads that drive the shards, if the host does not.
+pub(super) struct Drivers(Vec<Driver>);
+
+impl Drivers {
+    fn start(
+        driving: Driving,
+        shards: &[Arc<Shard>],
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        let start = |shard| Driver::start(shard, Arc::clone(clock)).map_err(OpenError::Thread);
+        match driving {
+            Driving::Threads => shards.iter().map(start).collect::<Result<_, _>>().map(Self),
+            Driving::Host => Ok(Self(Vec::new())),
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        for driver in &self.0 {
+            driver.stop();
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The answer to a request: there at once, or later.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
+
+use crate::error::Refusal;
+use crate::group::{
+    CommitResult, Described, FetchResult, JoinRefused, JoinResult, LeaveResult, Listed,
+    OffsetDeleteResult, Reply, SyncResult,
+};
+use crate::ids::MemberId;
+
+/// What a kind of request is answered with; implemented by the outcomes of `group`.
+pub trait Outcome: Sized + Send + fmt::Debug + private::FromReply {
+    /// The outcome that says no.
+    fn refused(refusal: Refusal) -> Self;
+}
+
+mod private {
+    pub trait FromReply: Sized {
+        fn from_reply(reply: crate::group::Reply) -> Option<Self>;
+    }
+}
+
+macro_rules! outcomes {
+    ($($variant:ident => $type:ty;)*) => {$(
+        impl private::FromReply for $type {
+            fn from_reply(reply: Reply) -> Option<Self> {
+                if let Reply::$variant(outcome) = reply { Some(outcome) } else { None }
+            }
+        }
+    )*};
+}
+
+outcomes! {
+    Join => JoinResult;
+    Sync => SyncResult;
+    Leave => LeaveResult;
+    Commit => CommitResult;
+    Fetch => FetchResult;
+    OffsetDelete => OffsetDeleteResult;
+    Describe => Result<Described, Refusal>;
+    List => Result<Vec<Listed>, Refusal>;
+}
+
+impl Outcome for JoinResult {
+    fn refused(refusal: Refusal) -> Self {
+        Err(JoinRefused { refusal, member: MemberId::default(), standing: None })
+    }
+}
+
+macro_rules! plain_outcomes {
+    ($($type:ty;)*) => {$(
+        impl Outcome for Result<$type, Refusal> {
+            fn refused(refusal: Refusal) -> Self {
+                Err(refusal)
+            }
+        }
+    )*};
+}
+
+plain_outcomes! {
+    crate::group::Synced;
+    Vec<crate::group::LeftMember>;
+    Vec<crate::group::CommittedTopic>;
+    Vec<crate::group::FetchedTopic>;
+    Vec<crate::group::DeletedTopic>;
+    Described;
+    Vec<Listed>;
+    ();
+}
+
+// Three requests are answered with nothing but success.
+impl private::FromReply for Result<(), Refusal> {
+    fn from_reply(reply: Reply) -> Option<Self> {
+        match reply {
+            Reply::Heartbeat(outcome)
+            | Reply::DeleteGroup(outcome)
+            | Reply::TopicsDeleted(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+}
+
+/// An answer that is there already or will come; a future that runs on any executor.
+///
+/// Dropping it forgets the answer, never the request.
+#[derive(Debug)]
+#[must_use = "an answer that is not looked at is lost"]
+pub struct Answer<T> {
+    state: State<T>,
+}
+
+#[derive(Debug)]
+enum State<T> {
+    Ready(Option<T>),
+    Waiting(oneshot::Receiver<Reply>),
+}
+
+impl<T: Outcome> Answer<T> {
+    pub(crate) fn ready(outcome: T) -> Self {
+        Self { state: State::Ready(Some(outcome)) }
+    }
+
+    pub(crate) fn waiting(receiver: oneshot::Receiver<Reply>) -> Self {
+        Self { state: State::Waiting(receiver) }
+    }
+
+    /// The outcome if it is there already, else the answer to wait for.
+    ///
+    /// # Errors
+    ///
+    /// The answer itself, where its outcome is still to come.
+    pub fn now(mut self) -> Result<T, Self> {
+        match &mut self.state {
+            State::Ready(outcome) => Ok(taken(outcome)),
+            State::Waiting(receiver) => match receiver.try_recv() {
+                Ok(reply) => Ok(outcome_of(Ok(reply))),
+                Err(oneshot::error::TryRecvError::Closed) => Ok(T::refused(Refusal::NotAvailable)),
+                Err(oneshot::error::TryRecvError::Empty) => Err(self),
+            },
+        }
+    }
+
+    /// Waits for the outcome on the calling thread: for hosts and tests without an executor.
+    ///
+    /// # Panics
+    ///
+    /// If it is called on a thread that drives asynchronous tasks of tokio.
+    pub fn wait(self) -> T {
+        match self.state {
+            State::Ready(mut outcome) => taken(&mut outcome),
+            State::Waiting(receiver) => outcome_of(receiver.blocking_recv()),
+        }
+    }
+}
+
+fn taken<T: Outcome>(outcome: &mut Option<T>) -> T {
+    outcome.take().unwrap_or_else(|| T::refused(Refusal::Failed))
+}
+
+/// A reply that never comes means that the shard failed or the engine is gone.
+fn outcome_of<T: Outcome, E>(reply: Result<Reply, E>) -> T {
+    match reply {
+        Ok(reply) => T::from_reply(reply).unwrap_or_else(|| T::refused(Refusal::Failed)),
+        Err(_) => T::refused(Refusal::NotAvailable),
+    }
+}
+
+impl<T: Outcome + Unpin> Future for Answer<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        match &mut self.state {
+            State::Ready(outcome) => Poll::Ready(taken(outcome)),
+            State::Waiting(receiver) => Pin::new(receiver).poll(cx).map(outcome_of),
+        }
+    }
+}
