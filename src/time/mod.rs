@@ -2,5 +2,7 @@
 //! and the wheel that fires deadlines.
 
 mod clock;
+mod wheel;
 
 pub use clock::{Clock, ManualClock, Now, SystemClock, Tick, WallMs};
+pub use wheel::{Wheel, WheelConfig, WheelFull};
