@@ -3,6 +3,8 @@
 
 mod clock;
 mod stalls;
+mod wheel;
 
 pub use clock::{Clock, ManualClock, Now, SystemClock, Tick, WallMs};
 pub use stalls::Stalls;
+pub use wheel::{Wheel, WheelConfig, WheelFull};
