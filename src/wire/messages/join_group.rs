@@ -1,8 +1,8 @@
 //! `JoinGroup` (11): enter a classic group, or its next generation.
 //!
-//! v1 rebalance timeout; v2 throttle time; v4 `MEMBER_ID_REQUIRED` (KIP-394); v5 static
-//! members (KIP-345); v6 flexible; v7 protocol type in the answer (KIP-559); v8 reason (KIP-800); v9 skip
-//! assignment (KIP-814).
+//! v1 rebalance timeout; v2 throttle time; v4 `MEMBER_ID_REQUIRED` (KIP-394); v5 static members
+//! (KIP-345); v6 flexible; v7 protocol type in the answer (KIP-559); v8 reason (KIP-800); v9
+//! skip assignment (KIP-814).
 
 use crate::wire::schema;
 
