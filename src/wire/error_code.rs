@@ -1,0 +1,196 @@
+//! Kafka's error codes by number and name.
+
+use std::fmt;
+
+use crate::error::Refusal;
+
+/// An error code of the protocol; 0 says that all is well.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct ErrorCode(pub i16);
+
+macro_rules! codes {
+    ($($name:ident = $code:literal;)*) => {
+        impl ErrorCode {
+            $(
+                #[doc = concat!("Code ", stringify!($code), ".")]
+                pub const $name: Self = Self($code);
+            )*
+
+            /// Kafka's name of the code; "" for a number that is none here.
+            pub const fn name(self) -> &'static str {
+                match self.0 {
+                    $($code => stringify!($name),)*
+                    _ => "",
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    UNKNOWN_SERVER_ERROR = -1;
+    NONE = 0;
+    OFFSET_OUT_OF_RANGE = 1;
+    CORRUPT_MESSAGE = 2;
+    UNKNOWN_TOPIC_OR_PARTITION = 3;
+    INVALID_FETCH_SIZE = 4;
+    LEADER_NOT_AVAILABLE = 5;
+    NOT_LEADER_OR_FOLLOWER = 6;
+    REQUEST_TIMED_OUT = 7;
+    BROKER_NOT_AVAILABLE = 8;
+    MESSAGE_TOO_LARGE = 10;
+    OFFSET_METADATA_TOO_LARGE = 12;
+    NETWORK_EXCEPTION = 13;
+    COORDINATOR_LOAD_IN_PROGRESS = 14;
+    COORDINATOR_NOT_AVAILABLE = 15;
+    NOT_COORDINATOR = 16;
+    INVALID_TOPIC_EXCEPTION = 17;
+    RECORD_LIST_TOO_LARGE = 18;
+    NOT_ENOUGH_REPLICAS = 19;
+    INVALID_REQUIRED_ACKS = 21;
+    ILLEGAL_GENERATION = 22;
+    INCONSISTENT_GROUP_PROTOCOL = 23;
+    INVALID_GROUP_ID = 24;
+    UNKNOWN_MEMBER_ID = 25;
+    INVALID_SESSION_TIMEOUT = 26;
+    REBALANCE_IN_PROGRESS = 27;
+    INVALID_COMMIT_OFFSET_SIZE = 28;
+    TOPIC_AUTHORIZATION_FAILED = 29;
+    GROUP_AUTHORIZATION_FAILED = 30;
+    CLUSTER_AUTHORIZATION_FAILED = 31;
+    INVALID_TIMESTAMP = 32;
+    UNSUPPORTED_VERSION = 35;
+    TOPIC_ALREADY_EXISTS = 36;
+    INVALID_PARTITIONS = 37;
+    INVALID_REPLICATION_FACTOR = 38;
+    INVALID_REPLICA_ASSIGNMENT = 39;
+    INVALID_CONFIG = 40;
+    NOT_CONTROLLER = 41;
+    INVALID_REQUEST = 42;
+    UNSUPPORTED_FOR_MESSAGE_FORMAT = 43;
+    POLICY_VIOLATION = 44;
+    OUT_OF_ORDER_SEQUENCE_NUMBER = 45;
+    DUPLICATE_SEQUENCE_NUMBER = 46;
+    INVALID_PRODUCER_EPOCH = 47;
+    INVALID_TXN_STATE = 48;
+    INVALID_PRODUCER_ID_MAPPING = 49;
+    INVALID_TRANSACTION_TIMEOUT = 50;
+    CONCURRENT_TRANSACTIONS = 51;
+    TRANSACTION_COORDINATOR_FENCED = 52;
+    TRANSACTIONAL_ID_AUTHORIZATION_FAILED = 53;
+    OPERATION_NOT_ATTEMPTED = 55;
+    KAFKA_STORAGE_ERROR = 56;
+    UNKNOWN_PRODUCER_ID = 59;
+    REASSIGNMENT_IN_PROGRESS = 60;
+    NON_EMPTY_GROUP = 68;
+    GROUP_ID_NOT_FOUND = 69;
+    FETCH_SESSION_ID_NOT_FOUND = 70;
+    INVALID_FETCH_SESSION_EPOCH = 71;
+    TOPIC_DELETION_DISABLED = 73;
+    FENCED_LEADER_EPOCH = 74;
+    UNKNOWN_LEADER_EPOCH = 75;
+    UNSUPPORTED_COMPRESSION_TYPE = 76;
+    STALE_BROKER_EPOCH = 77;
+    OFFSET_NOT_AVAILABLE = 78;
+    MEMBER_ID_REQUIRED = 79;
+    PREFERRED_LEADER_NOT_AVAILABLE = 80;
+    GROUP_MAX_SIZE_REACHED = 81;
+    FENCED_INSTANCE_ID = 82;
+    GROUP_SUBSCRIBED_TO_TOPIC = 86;
+    INVALID_RECORD = 87;
+    UNSTABLE_OFFSET_COMMIT = 88;
+    THROTTLING_QUOTA_EXCEEDED = 89;
+    PRODUCER_FENCED = 90;
+    UNKNOWN_TOPIC_ID = 100;
+    INCONSISTENT_TOPIC_ID = 103;
+    INCONSISTENT_CLUSTER_ID = 104;
+    TRANSACTIONAL_ID_NOT_FOUND = 105;
+    FETCH_SESSION_TOPIC_ID_ERROR = 106;
+    FENCED_MEMBER_EPOCH = 110;
+    UNRELEASED_INSTANCE_ID = 111;
+    UNSUPPORTED_ASSIGNOR = 112;
+    STALE_MEMBER_EPOCH = 113;
+    MISMATCHED_ENDPOINT_TYPE = 114;
+    UNSUPPORTED_ENDPOINT_TYPE = 115;
+    TRANSACTION_ABORTABLE = 120;
+    INVALID_REGULAR_EXPRESSION = 128;
+    REBOOTSTRAP_REQUIRED = 129;
+    STREAMS_INVALID_TOPOLOGY = 130;
+    STREAMS_INVALID_TOPOLOGY_EPOCH = 131;
+    STREAMS_TOPOLOGY_FENCED = 132;
+    SHARE_SESSION_LIMIT_REACHED = 133;
+    GROUP_DELETION_FAILED = 134;
+    STREAMS_TOPOLOGY_DESCRIPTION_UPDATE_FAILED = 135;
+    CONTROLLER_ID_NOT_REGISTERED = 136;
+}
+
+impl ErrorCode {
+    /// Whether all is well.
+    pub const fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The text that Kafka sends with the code where it sends the code's own:
+    /// `FindCoordinator` 1 to 3. Of a code that cannot come there, the name.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::COORDINATOR_NOT_AVAILABLE => "The coordinator is not available.",
+            Self::INVALID_REQUEST => {
+                "This most likely occurs because of a request being malformed by the client \
+                 library or the message was sent to an incompatible broker. See the broker logs \
+                 for more details."
+            }
+            Self::UNKNOWN_SERVER_ERROR => {
+                "The server experienced an unexpected error when processing the request."
+            }
+            code => code.name(),
+        }
+    }
+}
+
+impl From<Refusal> for ErrorCode {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::LoadInProgress => Self::COORDINATOR_LOAD_IN_PROGRESS,
+            // An overloaded coordinator says what every client answers with its backoff.
+            Refusal::NotAvailable | Refusal::Overloaded => Self::COORDINATOR_NOT_AVAILABLE,
+            Refusal::NotCoordinator => Self::NOT_COORDINATOR,
+            Refusal::InvalidGroupId => Self::INVALID_GROUP_ID,
+            Refusal::UnknownMemberId => Self::UNKNOWN_MEMBER_ID,
+            Refusal::FencedInstanceId => Self::FENCED_INSTANCE_ID,
+            Refusal::IllegalGeneration => Self::ILLEGAL_GENERATION,
+            Refusal::RebalanceInProgress => Self::REBALANCE_IN_PROGRESS,
+            Refusal::InconsistentGroupProtocol => Self::INCONSISTENT_GROUP_PROTOCOL,
+            Refusal::InvalidSessionTimeout => Self::INVALID_SESSION_TIMEOUT,
+            Refusal::MemberIdRequired => Self::MEMBER_ID_REQUIRED,
+            Refusal::GroupMaxSizeReached => Self::GROUP_MAX_SIZE_REACHED,
+            Refusal::GroupIdNotFound => Self::GROUP_ID_NOT_FOUND,
+            Refusal::NonEmptyGroup => Self::NON_EMPTY_GROUP,
+            Refusal::GroupSubscribedToTopic => Self::GROUP_SUBSCRIBED_TO_TOPIC,
+            Refusal::OffsetMetadataTooLarge => Self::OFFSET_METADATA_TOO_LARGE,
+            Refusal::UnknownTopicOrPartition => Self::UNKNOWN_TOPIC_OR_PARTITION,
+            Refusal::Failed => Self::UNKNOWN_SERVER_ERROR,
+        }
+    }
+}
+
+impl From<ErrorCode> for i16 {
+    fn from(code: ErrorCode) -> Self {
+        code.0
+    }
+}
+
+impl fmt::Debug for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            "" => write!(f, "{}", self.0),
+            name => write!(f, "{name}({})", self.0),
+        }
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
