@@ -1,1 +1,56 @@
-//! In-memory topics.
+//! In-memory topics: a data plane small enough for one process and big enough that unmodified
+//! Kafka clients run end to end against the standalone server.
+//!
+//! [`Topics`] is the front: every verb takes and gives typed values. The room knows the record
+//! batch of magic 2 (in `batch`, nowhere else) and nothing of API versions, schemas or error
+//! numbers; a [`TopicError`] is one error code of Kafka's by name.
+//!
+//! ```text
+//!  produce --> registry --> topic --> partition [ log | producers | waiters ]
+//!  fetch ----> sessions     (settings)     |            wakes |
+//!                 ^                        v                  v
+//!                 +------ finish <------ read <---------- changed()
+//! ```
+//!
+//! Locks, in the order in which they nest: registry, topic, partition. The table of fetch
+//! sessions is never held together with another lock, and no lock is held across an await. A read
+//! for a waiting fetch happens after its waiter was registered, under the partition's lock, and an
+//! append wakes the registered waiters under the same lock: no wake-up is lost.
+//!
+//! Bounds: topics, partitions, bytes of a partition and of the node, producers of a partition,
+//! fetch sessions and their partitions; [`TopicsConfig`] says what happens at each. Waiters are
+//! bounded by the fetches in flight, which are the caller's to bound.
+//!
+//! Everything is lost when the process ends. There is one node, the leader of everything, with
+//! leader epoch 0 for good.
+
+mod batch;
+mod budget;
+mod config;
+mod error;
+mod fetch;
+mod front;
+mod lock;
+mod offsets;
+mod partition;
+mod producers;
+mod registry;
+mod session;
+mod settings;
+mod topic;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::TopicsConfig;
+pub use error::TopicError;
+pub use fetch::{Divergence, Fetch, FetchPartition, FetchRequest, FetchResponse, FetchedPartition};
+pub use front::Topics;
+pub use offsets::{EpochEnd, ListedOffset, OffsetSpec};
+pub use partition::Appended;
+pub use producers::ProducerIdentity;
+pub use registry::{DeletedTopic, NewTopic, ReplicaAssignment, TopicKey, TopicSummary};
+pub use settings::{ConfigChange, ConfigEntry, ConfigKind, ConfigOp};
+
+/// The leader epoch of every partition.
+pub const LEADER_EPOCH: i32 = 0;

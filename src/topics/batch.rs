@@ -1,0 +1,257 @@
+//! The record batch of magic 2 (KIP-98): the one place that knows its layout.
+//!
+//! ```text
+//!   0 base offset i64         21 attributes i16 (codec 3 bits, log-append-time,
+//!   8 length i32 (from 12)       transactional, control)
+//!  12 leader epoch i32        23 last offset delta i32   43 producer id i64
+//!  16 magic i8                27 base timestamp i64      51 producer epoch i16
+//!  17 crc32c u32 (from 21)    35 max timestamp i64       53 base sequence i32
+//!                                                        57 count i32   61 records
+//! ```
+//!
+//! Base offset and leader epoch stand outside of the checksum, so that the log can assign them.
+//! Records inside a compressed batch are never looked at.
+
+use bytes::{Buf, Bytes, TryGetError};
+
+use super::LEADER_EPOCH;
+use super::error::TopicError;
+use crate::time::WallMs;
+
+/// The fields of a batch that the log acts upon.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Batch {
+    pub(super) attributes: i16,
+    pub(super) last_offset_delta: i32,
+    pub(super) base_timestamp: i64,
+    pub(super) max_timestamp: i64,
+    pub(super) producer_id: i64,
+    pub(super) producer_epoch: i16,
+    pub(super) base_sequence: i32,
+    count: i32,
+}
+
+impl Batch {
+    /// Reads and checks what a client wants to append: exactly one batch.
+    ///
+    /// # Errors
+    ///
+    /// `CorruptMessage` for lengths and checksum, `InvalidTxnState` for a transactional batch,
+    /// `InvalidRecord` for what contradicts itself, magic 0 and 1 included, as Kafka answers.
+    pub(super) fn check(bytes: &[u8], max_bytes: usize) -> Result<Self, TopicError> {
+        let (base_offset, batch) = Self::frame(bytes)?;
+        if bytes.len() > max_bytes {
+            return Err(TopicError::MessageTooLarge);
+        }
+        let (crc, covered) = (&bytes[CRC..ATTRIBUTES], &bytes[ATTRIBUTES..]);
+        if crc != crc32c::crc32c(covered).to_be_bytes() {
+            return Err(TopicError::CorruptMessage);
+        }
+        if batch.attributes & CODEC > CODEC_MAX {
+            return Err(TopicError::UnsupportedCompressionType);
+        }
+        let counted = batch.last_offset_delta.checked_add(1);
+        if base_offset != 0
+            || batch.attributes & CONTROL != 0
+            || batch.count < 1
+            || counted != Some(batch.count)
+            || (batch.producer_id >= 0 && (batch.base_sequence < 0 || batch.producer_epoch < 0))
+        {
+            return Err(TopicError::InvalidRecord);
+        }
+        if batch.attributes & TRANSACTIONAL != 0 {
+            return Err(TopicError::InvalidTxnState);
+        }
+        if batch.attributes & LOG_APPEND_TIME != 0 {
+            return Err(TopicError::InvalidTimestamp);
+        }
+        if batch.attributes & CODEC == 0 {
+            batch.check_records(&bytes[RECORDS..])?;
+        }
+        Ok(batch)
+    }
+
+    /// Reads the header and holds it against the length of the bytes.
+    fn frame(mut bytes: &[u8]) -> Result<(i64, Self), TopicError> {
+        let len = bytes.len();
+        let magic = bytes.get(MAGIC).copied();
+        if matches!(magic, Some(0 | 1)) {
+            return Err(TopicError::InvalidRecord);
+        }
+        let mut read = || -> Result<(i64, i32, Self), TryGetError> {
+            let base_offset = bytes.try_get_i64()?;
+            let length = bytes.try_get_i32()?;
+            let _leader_epoch = bytes.try_get_i32()?;
+            let _magic = bytes.try_get_i8()?;
+            let _crc = bytes.try_get_u32()?;
+            let batch = Self {
+                attributes: bytes.try_get_i16()?,
+                last_offset_delta: bytes.try_get_i32()?,
+                base_timestamp: bytes.try_get_i64()?,
+                max_timestamp: bytes.try_get_i64()?,
+                producer_id: bytes.try_get_i64()?,
+                producer_epoch: bytes.try_get_i16()?,
+                base_sequence: bytes.try_get_i32()?,
+                count: bytes.try_get_i32()?,
+            };
+            Ok((base_offset, length, batch))
+        };
+        let (base_offset, length, batch) = read().map_err(|_| TopicError::CorruptMessage)?;
+        let expected = usize::try_from(length)
+            .ok()
+            .map(|length| length + LENGTH_FROM);
+        match expected {
+            // A second batch after the first: one a partition is the rule since produce v3.
+            Some(expected) if RECORDS <= expected && expected < len => {
+                Err(TopicError::InvalidRecord)
+            }
+            Some(expected) if expected == len && magic == Some(2) => Ok((base_offset, batch)),
+            _ => Err(TopicError::CorruptMessage),
+        }
+    }
+
+    /// Walks uncompressed records: as many as counted, numbered in order, to the last byte.
+    fn check_records(&self, records: &[u8]) -> Result<(), TopicError> {
+        let mut walk = Records { rest: records };
+        for expected in 0..self.count {
+            match walk.next() {
+                Some(record) if record.offset_delta == i64::from(expected) => {}
+                _ => return Err(TopicError::InvalidRecord),
+            }
+        }
+        if walk.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(TopicError::InvalidRecord)
+        }
+    }
+
+    /// Whether an idempotent producer wrote it.
+    pub(super) fn is_idempotent(&self) -> bool {
+        self.producer_id >= 0
+    }
+
+    /// The number of the last record in the producer's own count, which wraps to 0.
+    pub(super) fn last_sequence(&self) -> i32 {
+        let sum = i64::from(self.base_sequence) + i64::from(self.last_offset_delta);
+        let wrapped = sum % (i64::from(i32::MAX) + 1);
+        i32::try_from(wrapped).expect("a remainder of 2^31 fits")
+    }
+
+    /// A copy of the batch as it is stored: with its offset and leader epoch, and stamped if the
+    /// log gives the time.
+    pub(super) fn stored(bytes: &[u8], base_offset: i64, stamp: Option<WallMs>) -> Bytes {
+        let mut copy = bytes.to_vec();
+        copy[..LENGTH].copy_from_slice(&base_offset.to_be_bytes());
+        copy[LEADER..MAGIC].copy_from_slice(&LEADER_EPOCH.to_be_bytes());
+        if let Some(WallMs(now)) = stamp {
+            copy[ATTRIBUTES + 1] |= LOG_APPEND_TIME.to_be_bytes()[1];
+            copy[MAX_TIMESTAMP..PRODUCER].copy_from_slice(&now.to_be_bytes());
+            let crc = crc32c::crc32c(&copy[ATTRIBUTES..]);
+            copy[CRC..ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
+        }
+        Bytes::from(copy)
+    }
+
+    /// The largest timestamp: of the records where they can be read, else what the header says.
+    pub(super) fn newest_timestamp(&self, bytes: &[u8]) -> i64 {
+        if self.attributes & CODEC != 0 {
+            return self.max_timestamp;
+        }
+        let deltas = Records::of(bytes).map(|record| record.timestamp_delta);
+        deltas.max().map_or(self.max_timestamp, |delta| {
+            self.base_timestamp.saturating_add(delta)
+        })
+    }
+}
+
+/// Finds the first record of a stored batch, at or after `from`, whose timestamp is at least
+/// `timestamp`: its offset and timestamp.
+///
+/// A compressed batch answers with its first offset (or `from`) and its largest timestamp: at or
+/// before the exact record, so that a consumer that starts there misses nothing.
+pub(super) fn find_timestamp(
+    stored: &[u8],
+    base_offset: i64,
+    from: i64,
+    timestamp: i64,
+) -> Option<(i64, i64)> {
+    let (_, batch) = Batch::frame(stored).ok()?;
+    if batch.attributes & (CODEC | LOG_APPEND_TIME) != 0 {
+        let found = (base_offset.max(from), batch.max_timestamp);
+        return (batch.max_timestamp >= timestamp).then_some(found);
+    }
+    Records::of(stored)
+        .map(|record| {
+            let at = batch.base_timestamp.saturating_add(record.timestamp_delta);
+            (base_offset.saturating_add(record.offset_delta), at)
+        })
+        .find(|(offset, at)| *offset >= from && *at >= timestamp)
+}
+
+/// What is read of an uncompressed record.
+struct Record {
+    timestamp_delta: i64,
+    offset_delta: i64,
+}
+
+/// A walk over uncompressed records; ends at the first that does not fit.
+struct Records<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Records<'a> {
+    fn of(batch: &'a [u8]) -> Self {
+        Self {
+            rest: batch.get(RECORDS..).unwrap_or_default(),
+        }
+    }
+}
+
+impl Iterator for Records<'_> {
+    type Item = Record;
+
+    fn next(&mut self) -> Option<Record> {
+        let mut ahead = self.rest;
+        let length = usize::try_from(varint(&mut ahead)?).ok()?;
+        let (mut record, rest) = ahead.split_at_checked(length)?;
+        let _attributes = record.try_get_i8().ok()?;
+        let found = Record {
+            timestamp_delta: varint(&mut record)?,
+            offset_delta: varint(&mut record)?,
+        };
+        self.rest = rest;
+        Some(found)
+    }
+}
+
+/// A zigzag number of up to ten bytes.
+fn varint(bytes: &mut &[u8]) -> Option<i64> {
+    let mut value = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let byte = bytes.try_get_u8().ok()?;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some((value >> 1).cast_signed() ^ -(value & 1).cast_signed());
+        }
+    }
+    None
+}
+
+const LENGTH: usize = 8;
+/// What the length does not count: base offset and the length itself.
+const LENGTH_FROM: usize = 12;
+const LEADER: usize = 12;
+const MAGIC: usize = 16;
+const CRC: usize = 17;
+const ATTRIBUTES: usize = 21;
+const MAX_TIMESTAMP: usize = 35;
+const PRODUCER: usize = 43;
+const RECORDS: usize = 61;
+
+const CODEC: i16 = 0b111;
+/// None, gzip, snappy, lz4, zstd.
+const CODEC_MAX: i16 = 4;
+const LOG_APPEND_TIME: i16 = 1 << 3;
+const TRANSACTIONAL: i16 = 1 << 4;
+const CONTROL: i16 = 1 << 5;

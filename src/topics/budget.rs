@@ -1,0 +1,46 @@
+//! The bytes that all partitions of the node share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A bounded count of bytes.
+#[derive(Debug)]
+pub(super) struct Budget {
+    // Written by every append, eviction and deletion under the lock of its partition, read by any.
+    used: AtomicU64,
+    max: u64,
+}
+
+impl Budget {
+    pub(super) fn new(max: u64) -> Self {
+        Self {
+            used: AtomicU64::new(0),
+            max,
+        }
+    }
+
+    /// Takes that many bytes, or none and says false.
+    pub(super) fn reserve(&self, bytes: u64) -> bool {
+        let grown = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.max);
+        // Relaxed: the count guards no other memory, and a compare-and-swap keeps it exact.
+        self.used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown)
+            .is_ok()
+    }
+
+    /// Gives back bytes that were reserved.
+    pub(super) fn release(&self, bytes: u64) {
+        // Relaxed: as above.
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// The bytes that are left at this moment.
+    pub(super) fn free(&self) -> u64 {
+        self.max - self.used()
+    }
+
+    /// The bytes in use.
+    pub(super) fn used(&self) -> u64 {
+        // Relaxed: a figure for metrics.
+        self.used.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,313 @@
+//! The front of the data plane: one value, a verb for each thing that a client can ask for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use super::batch::Batch;
+use super::budget::Budget;
+use super::config::TopicsConfig;
+use super::error::TopicError;
+use super::fetch::{Fetch, FetchRequest};
+use super::lock::{Lock, Shared};
+use super::offsets::{self, EpochEnd, ListedOffset, OffsetSpec};
+use super::partition::{Appended, Partition};
+use super::producers::ProducerIdentity;
+use super::registry::{
+    DeletedTopic, NewTopic, Registry, ReplicaAssignment, TopicKey, TopicSummary, check_name,
+};
+use super::session::Sessions;
+use super::settings::{ConfigChange, ConfigEntry, Effective};
+use super::topic::Topic;
+use crate::ids::{PartitionIndex, TopicName};
+use crate::time::WallMs;
+
+/// All topics of the node; shared by all connections.
+#[derive(Debug)]
+pub struct Topics {
+    config: TopicsConfig,
+    registry: Shared<Registry>,
+    budget: Arc<Budget>,
+    sessions: Arc<Lock<Sessions>>,
+    // Counted up by whoever asks for an id.
+    next_producer_id: AtomicI64,
+}
+
+impl Topics {
+    /// No topics yet.
+    pub fn new(config: TopicsConfig) -> Self {
+        let sessions = Sessions::new(
+            config.fetch_sessions_max,
+            config.fetch_session_partitions_max,
+        );
+        Self {
+            registry: Shared::default(),
+            budget: Arc::new(Budget::new(config.bytes_max)),
+            sessions: Arc::new(Lock::new(sessions)),
+            next_producer_id: AtomicI64::new(first_producer_id()),
+            config,
+        }
+    }
+
+    /// The settings of the data plane.
+    pub fn config(&self) -> &TopicsConfig {
+        &self.config
+    }
+
+    /// Creates a topic; with `validate_only` only says whether it could be.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidTopic`, `TopicAlreadyExists`, `InvalidRequest`, `InvalidPartitions`,
+    /// `InvalidReplicationFactor`, `InvalidReplicaAssignment`, `InvalidConfig`, and
+    /// `PolicyViolation` at the node's limits.
+    pub fn create(&self, new: &NewTopic, validate_only: bool) -> Result<TopicSummary, TopicError> {
+        self.registry
+            .write()
+            .create(new, &self.config, &self.budget, validate_only)
+    }
+
+    /// The topic of that name, which is created with the defaults if it does not exist and
+    /// [`TopicsConfig::auto_create`] says so.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidTopic`, `UnknownTopicOrPartition`, `PolicyViolation` at the node's limits.
+    pub fn describe_or_create(&self, name: &TopicName) -> Result<TopicSummary, TopicError> {
+        let key = TopicKey::Name(name.clone());
+        match self.describe(&key) {
+            Err(TopicError::UnknownTopicOrPartition) if self.config.auto_create => {}
+            described => return described,
+        }
+        let new = NewTopic {
+            name: name.clone(),
+            partitions: -1,
+            replication_factor: -1,
+            assignments: Vec::new(),
+            configs: Vec::new(),
+        };
+        match self.create(&new, false) {
+            // Somebody else was faster.
+            Err(TopicError::TopicAlreadyExists) => self.describe(&key),
+            created => created,
+        }
+    }
+
+    /// Deletes a topic with its records. Who waits for them is answered.
+    ///
+    /// # Errors
+    ///
+    /// `UnknownTopicOrPartition` or `UnknownTopicId`.
+    pub fn delete(&self, key: &TopicKey) -> Result<DeletedTopic, TopicError> {
+        let topic = self.registry.write().remove(key)?;
+        topic.close();
+        Ok(DeletedTopic {
+            name: topic.name.clone(),
+            id: topic.id,
+        })
+    }
+
+    /// Raises a topic's number of partitions to `total`; `assignments` are the new ones' replicas,
+    /// or empty. The topic as it is afterwards.
+    ///
+    /// # Errors
+    ///
+    /// `UnknownTopicOrPartition`, `InvalidPartitions` if it would not grow,
+    /// `InvalidReplicaAssignment`, `PolicyViolation` at the node's limit.
+    pub fn create_partitions(
+        &self,
+        key: &TopicKey,
+        total: i32,
+        assignments: &[ReplicaAssignment],
+        validate_only: bool,
+    ) -> Result<TopicSummary, TopicError> {
+        let budget = (!validate_only).then_some(&self.budget);
+        self.registry
+            .write()
+            .grow(key, total, assignments, &self.config, budget)
+    }
+
+    /// What there is to know of a topic.
+    ///
+    /// # Errors
+    ///
+    /// `UnknownTopicOrPartition`, `UnknownTopicId`; `InvalidTopic` if no topic can have the name.
+    pub fn describe(&self, key: &TopicKey) -> Result<TopicSummary, TopicError> {
+        if let TopicKey::Name(name) = key {
+            check_name(name.as_str())?;
+        }
+        Ok(self.registry.read().find(key)?.summary())
+    }
+
+    /// At most `max` topics in the order of their names, beginning after the name `after`.
+    pub fn list(&self, after: Option<&str>, max: usize) -> Vec<TopicSummary> {
+        self.registry.read().list(after, max)
+    }
+
+    /// How many topics and partitions there are.
+    pub fn counts(&self) -> (usize, usize) {
+        self.registry.read().counts()
+    }
+
+    /// The bytes that count against [`TopicsConfig::bytes_max`].
+    pub fn bytes_used(&self) -> u64 {
+        self.budget.used()
+    }
+
+    /// How many fetch sessions are open.
+    pub fn fetch_sessions(&self) -> usize {
+        self.sessions.lock().len()
+    }
+
+    /// All configuration values of a topic in force, in the order of their keys.
+    ///
+    /// # Errors
+    ///
+    /// `UnknownTopicOrPartition` or `UnknownTopicId`.
+    pub fn describe_configs(&self, key: &TopicKey) -> Result<Vec<ConfigEntry>, TopicError> {
+        Ok(self.topic(key)?.describe_configs(&self.config))
+    }
+
+    /// Changes configuration values of a topic, all or none (KIP-339).
+    ///
+    /// # Errors
+    ///
+    /// `UnknownTopicOrPartition`, `InvalidConfig`, and `InvalidRequest` for a key that comes twice
+    /// or without a value.
+    pub fn alter_configs(
+        &self,
+        key: &TopicKey,
+        changes: &[ConfigChange],
+        validate_only: bool,
+    ) -> Result<(), TopicError> {
+        let topic = self.topic(key)?;
+        topic.alter_configs(changes, &self.config, validate_only)
+    }
+
+    /// A new id for an idempotent producer. As in Kafka one that already has an id gets a new one,
+    /// too: it bumps the epoch of the old one by itself (KIP-360).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidRequest` if only one of the present id and epoch is given; -1 stands for none.
+    pub fn init_producer(&self, present: ProducerIdentity) -> Result<ProducerIdentity, TopicError> {
+        if (present.id == -1) != (present.epoch == -1) {
+            return Err(TopicError::InvalidRequest);
+        }
+        // Relaxed: the numbers only have to differ.
+        let id = self.next_producer_id.fetch_add(1, Ordering::Relaxed);
+        Ok(ProducerIdentity { id, epoch: 0 })
+    }
+
+    /// Appends a record batch of magic 2, exactly one, and copies it for that. A duplicate of an
+    /// idempotent producer's recent batch is answered as it was the first time.
+    ///
+    /// # Errors
+    ///
+    /// `UnknownTopicOrPartition` and `UnknownTopicId`; `CorruptMessage`, `MessageTooLarge`,
+    /// `InvalidRecord`, `InvalidTimestamp`, `InvalidTxnState` and `UnsupportedCompressionType` for
+    /// the batch; `OutOfOrderSequence` and `InvalidProducerEpoch` for its producer; `StorageFull`
+    /// at [`TopicsConfig::bytes_max`].
+    pub fn produce(
+        &self,
+        key: &TopicKey,
+        partition: PartitionIndex,
+        records: &[u8],
+        now: WallMs,
+    ) -> Result<Appended, TopicError> {
+        let (partition, effective) = self.partition(key, partition)?;
+        let batch = Batch::check(records, effective.max_message_bytes)?;
+        partition
+            .append(&batch, records, &effective, now)
+            .map_err(|error| gone_by(key, error))
+    }
+
+    /// Begins a fetch; [`Fetch`] says how to go on.
+    ///
+    /// # Errors
+    ///
+    /// Those of the session as a whole: `FetchSessionIdNotFound`, `InvalidFetchSessionEpoch`,
+    /// `FetchSessionTopicIdError`. What is wrong with a partition is in the answer.
+    pub fn fetch(&self, request: FetchRequest, now: WallMs) -> Result<Fetch, TopicError> {
+        let max_bytes = self.config.fetch_max_bytes;
+        Fetch::open(request, max_bytes, now, &self.sessions, |ask| {
+            let (partition, _) = self.partition(&ask.topic, ask.partition)?;
+            Ok(partition)
+        })
+    }
+
+    /// Finds an offset; `current_leader_epoch` is what the caller takes for current, -1 for none.
+    ///
+    /// # Errors
+    ///
+    /// `UnknownTopicOrPartition`, `UnknownTopicId`, `UnknownLeaderEpoch`.
+    pub fn list_offset(
+        &self,
+        key: &TopicKey,
+        partition: PartitionIndex,
+        current_leader_epoch: i32,
+        spec: OffsetSpec,
+    ) -> Result<ListedOffset, TopicError> {
+        let (partition, _) = self.partition(key, partition)?;
+        offsets::check_current_epoch(current_leader_epoch)?;
+        offsets::list(&partition, spec)
+    }
+
+    /// Where a leader epoch ends (`OffsetForLeaderEpoch`).
+    ///
+    /// # Errors
+    ///
+    /// `UnknownTopicOrPartition`, `UnknownTopicId`, `UnknownLeaderEpoch`.
+    pub fn epoch_end(
+        &self,
+        key: &TopicKey,
+        partition: PartitionIndex,
+        current_leader_epoch: i32,
+        leader_epoch: i32,
+    ) -> Result<EpochEnd, TopicError> {
+        let (partition, _) = self.partition(key, partition)?;
+        offsets::check_current_epoch(current_leader_epoch)?;
+        offsets::epoch_end(&partition, leader_epoch)
+    }
+
+    /// Deletes the records before an offset, -1 for all; the log start that results.
+    ///
+    /// # Errors
+    ///
+    /// `UnknownTopicOrPartition`, `UnknownTopicId`; `OffsetOutOfRange` beyond the log end.
+    pub fn delete_records(
+        &self,
+        key: &TopicKey,
+        partition: PartitionIndex,
+        before: i64,
+    ) -> Result<i64, TopicError> {
+        let (partition, _) = self.partition(key, partition)?;
+        partition.delete_before(before)
+    }
+
+    fn topic(&self, key: &TopicKey) -> Result<Arc<Topic>, TopicError> {
+        self.registry.read().find(key).map(Arc::clone)
+    }
+
+    pub(super) fn partition(
+        &self,
+        key: &TopicKey,
+        partition: PartitionIndex,
+    ) -> Result<(Arc<Partition>, Effective), TopicError> {
+        self.registry.read().find(key)?.partition(partition)
+    }
+}
+
+/// A topic that vanished under way is unknown by what it was named.
+fn gone_by(key: &TopicKey, error: TopicError) -> TopicError {
+    match (key, error) {
+        (TopicKey::Id(_), TopicError::UnknownTopicOrPartition) => TopicError::UnknownTopicId,
+        (_, error) => error,
+    }
+}
+
+/// Where this process begins to count producer ids: at random, so that a producer of an earlier
+/// life, which still uses its id, does not share it with a new one.
+fn first_producer_id() -> i64 {
+    let [a, b, c, d, ..] = uuid::Uuid::new_v4().into_bytes();
+    i64::from(u32::from_be_bytes([a & 0x3f, b, c, d])) << 20
+}

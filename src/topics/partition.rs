@@ -1,0 +1,322 @@
+//! The log of one partition: batches in memory, their offsets, and who waits for more.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use super::batch::{self, Batch};
+use super::budget::Budget;
+use super::error::TopicError;
+use super::lock::Lock;
+use super::producers::{PRODUCER_BYTES, Producers, Sequence};
+use super::settings::Effective;
+use crate::time::WallMs;
+
+/// Where a batch went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Appended {
+    /// The offset of its first record.
+    pub base_offset: i64,
+    /// The timestamp that all of its records have, where the log gives it.
+    pub log_append_time: Option<WallMs>,
+    /// The first offset of the log.
+    pub log_start_offset: i64,
+}
+
+/// One partition; its methods take the lock for themselves.
+#[derive(Debug)]
+pub(super) struct Partition {
+    log: Lock<Log>,
+    budget: Arc<Budget>,
+}
+
+impl Partition {
+    pub(super) fn new(budget: Arc<Budget>) -> Self {
+        Self {
+            log: Lock::default(),
+            budget,
+        }
+    }
+
+    /// Appends one batch that was checked.
+    pub(super) fn append(
+        &self,
+        batch: &Batch,
+        bytes: &[u8],
+        effective: &Effective,
+        now: WallMs,
+    ) -> Result<Appended, TopicError> {
+        let stamp = effective.log_append_time.then_some(now);
+        let log = &mut *self.log.lock();
+        if log.closed {
+            return Err(TopicError::UnknownTopicOrPartition);
+        }
+        if batch.is_idempotent()
+            && let Sequence::Duplicate(answer) = log.producers.check(batch)?
+        {
+            return Ok(answer);
+        }
+        let end = log
+            .end
+            .checked_add(i64::from(batch.last_offset_delta) + 1)
+            .ok_or(TopicError::StorageFull)?;
+        self.make_room(log, batch, cost(bytes.len()), effective)?;
+        let stored = Stored {
+            base: log.end,
+            last: end - 1,
+            max_timestamp: stamp.map_or_else(|| batch.newest_timestamp(bytes), |WallMs(now)| now),
+            bytes: Batch::stored(bytes, log.end, stamp),
+        };
+        log.bytes += stored.bytes.len() as u64;
+        log.batches.push_back(stored);
+        let base_offset = std::mem::replace(&mut log.end, end);
+        self.retain(log, effective);
+        let answer = Appended {
+            base_offset,
+            log_append_time: stamp,
+            log_start_offset: log.start,
+        };
+        if batch.is_idempotent() {
+            log.producers.remember(batch, answer);
+        }
+        log.wake();
+        Ok(answer)
+    }
+
+    /// Reserves what an append costs of the node's bytes; gives up own old batches if it must.
+    fn make_room(
+        &self,
+        log: &mut Log,
+        batch: &Batch,
+        bytes: u64,
+        effective: &Effective,
+    ) -> Result<(), TopicError> {
+        let is_new = batch.is_idempotent() && !log.producers.contains(batch.producer_id);
+        if is_new && log.producers.len() >= effective.producers_max {
+            log.producers.forget_oldest();
+            self.budget.release(PRODUCER_BYTES);
+        }
+        let wanted = bytes + if is_new { PRODUCER_BYTES } else { 0 };
+        // Old batches are given up only where that is enough.
+        let may_drop = effective.retention_bytes.is_some()
+            && wanted <= self.budget.free() + log.bytes + log.batches.len() as u64 * BATCH_OVERHEAD;
+        while !self.budget.reserve(wanted) {
+            if !may_drop || !self.drop_oldest(log) {
+                return Err(TopicError::StorageFull);
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops the oldest batches until the log is as small as it must be; never the newest.
+    fn retain(&self, log: &mut Log, effective: &Effective) {
+        let Some(max) = effective.retention_bytes else {
+            return;
+        };
+        while log.bytes > max && log.batches.len() > 1 {
+            self.drop_oldest(log);
+        }
+    }
+
+    /// Applies a changed limit.
+    pub(super) fn trim(&self, effective: &Effective) {
+        self.retain(&mut self.log.lock(), effective);
+    }
+
+    fn drop_oldest(&self, log: &mut Log) -> bool {
+        let Some(oldest) = log.batches.pop_front() else {
+            return false;
+        };
+        log.bytes -= oldest.bytes.len() as u64;
+        log.start = log.start.max(oldest.last + 1);
+        self.budget.release(cost(oldest.bytes.len()));
+        true
+    }
+
+    /// Moves the log start to an offset, -1 for the end; never back. The new start.
+    pub(super) fn delete_before(&self, offset: i64) -> Result<i64, TopicError> {
+        let log = &mut *self.log.lock();
+        let target = if offset == -1 { log.end } else { offset };
+        if target < 0 || target > log.end {
+            return Err(TopicError::OffsetOutOfRange);
+        }
+        while log
+            .batches
+            .front()
+            .is_some_and(|oldest| oldest.last < target)
+        {
+            self.drop_oldest(log);
+        }
+        log.start = log.start.max(target);
+        Ok(log.start)
+    }
+
+    /// Empties the log for good: its topic is gone. Who waits is woken.
+    pub(super) fn close(&self) {
+        let log = &mut *self.log.lock();
+        log.closed = true;
+        while self.drop_oldest(log) {}
+        self.budget
+            .release(log.producers.len() as u64 * PRODUCER_BYTES);
+        log.producers = Producers::default();
+        log.wake();
+    }
+
+    /// The bounds of the log.
+    pub(super) fn bounds(&self) -> Result<Bounds, TopicError> {
+        self.log.lock().bounds()
+    }
+
+    /// Reads whole batches from the one that contains the offset, up to the limit; the first one
+    /// regardless of the limit if `at_least_one`.
+    pub(super) fn read(
+        &self,
+        offset: i64,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> (Result<Bounds, TopicError>, Vec<Bytes>) {
+        let log = self.log.lock();
+        let bounds = match log.bounds() {
+            Ok(bounds) => bounds,
+            Err(gone) => return (Err(gone), Vec::new()),
+        };
+        if offset < bounds.start || offset > bounds.end {
+            return (Ok(bounds), Vec::new());
+        }
+        let first = log.batches.partition_point(|stored| stored.last < offset);
+        let mut left = max_bytes;
+        let mut read = Vec::new();
+        for stored in log.batches.range(first..) {
+            let len = stored.bytes.len();
+            if len > left && !(at_least_one && read.is_empty()) {
+                break;
+            }
+            left = left.saturating_sub(len);
+            read.push(stored.bytes.clone());
+        }
+        (Ok(bounds), read)
+    }
+
+    /// The first offset whose timestamp is at least that, with its timestamp.
+    pub(super) fn find_timestamp(&self, timestamp: i64) -> Result<Option<(i64, i64)>, TopicError> {
+        let log = self.log.lock();
+        let start = log.bounds()?.start;
+        Ok(log
+            .batches
+            .iter()
+            .filter(|stored| stored.max_timestamp >= timestamp)
+            .find_map(|stored| batch::find_timestamp(&stored.bytes, stored.base, start, timestamp)))
+    }
+
+    /// The offset of the largest timestamp, with it.
+    pub(super) fn newest_timestamp(&self) -> Result<Option<(i64, i64)>, TopicError> {
+        let log = self.log.lock();
+        let start = log.bounds()?.start;
+        // Of equal ones the first, as Kafka answers.
+        let newest = log
+            .batches
+            .iter()
+            .rev()
+            .max_by_key(|stored| stored.max_timestamp);
+        Ok(newest.map(|stored| {
+            let timestamp = stored.max_timestamp;
+            batch::find_timestamp(&stored.bytes, stored.base, start, timestamp)
+                .unwrap_or((stored.base.max(start), timestamp))
+        }))
+    }
+
+    /// Registers a fetch to be woken by the next append, once; a ticket to take it back.
+    pub(super) fn register(&self, waiter: &Arc<Notify>, ticket: Option<Ticket>) -> Ticket {
+        let log = &mut *self.log.lock();
+        if ticket != Some(Ticket(log.wakes)) {
+            log.waiters.push(Arc::clone(waiter));
+        }
+        Ticket(log.wakes)
+    }
+
+    /// Takes a registration back that has not been served.
+    pub(super) fn deregister(&self, waiter: &Arc<Notify>, ticket: Ticket) {
+        let log = &mut *self.log.lock();
+        let found = log.waiters.iter().position(|w| Arc::ptr_eq(w, waiter));
+        if let Some(at) = found
+            && ticket == Ticket(log.wakes)
+        {
+            log.waiters.swap_remove(at);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn waiters(&self) -> usize {
+        self.log.lock().waiters.len()
+    }
+}
+
+impl Drop for Partition {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The first offset of a log and the one after its last: its high watermark, too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Bounds {
+    pub(super) start: i64,
+    pub(super) end: i64,
+}
+
+/// Proof of a registration; worthless after the next wake.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Ticket(u64);
+
+#[derive(Debug, Default)]
+struct Log {
+    // Without gaps, oldest first; the oldest may begin before `start`.
+    batches: VecDeque<Stored>,
+    start: i64,
+    end: i64,
+    // Of all batches, without what surrounds them in memory.
+    bytes: u64,
+    producers: Producers,
+    waiters: Vec<Arc<Notify>>,
+    // How often the waiters were woken.
+    wakes: u64,
+    closed: bool,
+}
+
+impl Log {
+    fn bounds(&self) -> Result<Bounds, TopicError> {
+        if self.closed {
+            return Err(TopicError::UnknownTopicOrPartition);
+        }
+        Ok(Bounds {
+            start: self.start,
+            end: self.end,
+        })
+    }
+
+    fn wake(&mut self) {
+        self.wakes += 1;
+        for waiter in self.waiters.drain(..) {
+            waiter.notify_one();
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Stored {
+    base: i64,
+    last: i64,
+    max_timestamp: i64,
+    bytes: Bytes,
+}
+
+/// What a batch of that length costs of the node's bytes.
+fn cost(len: usize) -> u64 {
+    len as u64 + BATCH_OVERHEAD
+}
+
+/// An allowance for what surrounds a batch in memory; without it the smallest batches would take
+/// three times their share.
+const BATCH_OVERHEAD: u64 = 128;

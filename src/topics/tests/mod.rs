@@ -1,0 +1,5 @@
+//! The data plane through its front.
+
+mod sample;
+
+mod produce;
