@@ -1,0 +1,14 @@
+//! The scenarios, one a file; none knows which client it runs.
+
+mod admin;
+mod basic;
+mod check;
+mod join_leave;
+mod kill;
+mod static_restart;
+
+pub use admin::admin;
+pub use basic::basic;
+pub use join_leave::join_leave;
+pub use kill::kill;
+pub use static_restart::static_restart;
