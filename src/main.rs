@@ -1,3 +1,8 @@
-//! The `takhin-coordinator` binary: flags to configuration to engine to server.
+//! The `takhin-coordinator` binary.
 
-fn main() {}
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    takhin_coordinator::server::main()
+}

@@ -138,7 +138,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::InvalidValue`] or [`ConfigError::Conflict`] for the first rule that is broken.
+    /// [`ConfigError::InvalidValue`] or [`ConfigError::Conflict`] for the first
+    /// rule that is broken.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.check_ranges()?;
         if self.connections_max_idle_ms == 0 {

@@ -1,0 +1,321 @@
+//! Connections over an in-memory stream, on a virtual clock.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, yield_now};
+
+use super::connection::Connection;
+use super::listener::Node;
+use super::service::Peer;
+use super::testing::{Counting, Script, ask, is_closed, request, response};
+use crate::config::{Config, ConfigBuilder};
+use crate::metrics::{Api, CloseReason, Metrics};
+use crate::time::ManualClock;
+
+struct World {
+    node: Arc<Node<Script>>,
+    clock: ManualClock,
+    writes: Arc<AtomicUsize>,
+    _stop: watch::Sender<bool>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(Config::builder())
+    }
+
+    fn with(config: ConfigBuilder) -> Self {
+        let clock = ManualClock::new();
+        let metrics = Arc::new(Metrics::new(2));
+        let config = config.build().unwrap();
+        let clock_of_node = Arc::new(clock.clone());
+        let (node, stop) = Node::new(Script::new(), &config, metrics, clock_of_node);
+        Self {
+            node: Arc::new(node),
+            clock,
+            writes: Arc::default(),
+            _stop: stop,
+        }
+    }
+
+    /// A client's end, and the task that serves the other.
+    fn connect(&self, buffer: usize) -> (DuplexStream, JoinHandle<CloseReason>) {
+        let (client, inner) = duplex(buffer);
+        let node = Arc::clone(&self.node);
+        let writes = Arc::clone(&self.writes);
+        let address = "127.0.0.1:1".parse().unwrap();
+        let peer = Peer {
+            remote: address,
+            local: address,
+        };
+        let task = tokio::spawn(async move {
+            let stream = Counting { inner, writes };
+            Connection::new(&node, 0, stream, &peer).run().await
+        });
+        (client, task)
+    }
+
+    fn writes(&self) -> usize {
+        self.writes.load(Ordering::Relaxed)
+    }
+
+    fn parked(&self) -> i64 {
+        self.node.metrics.server().requests_parked.value()
+    }
+
+    async fn pass(&self, ms: u64) {
+        self.clock.advance_ms(ms);
+        tokio::time::advance(Duration::from_millis(ms)).await;
+    }
+}
+
+/// Lets all other tasks run until they wait.
+async fn settle() {
+    for _ in 0..1_000 {
+        yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_burst_is_answered_in_its_order_with_one_write() {
+    let world = World::new();
+    let (mut client, _task) = world.connect(1 << 16);
+    let burst: Vec<u8> = (0..16)
+        .flat_map(|n| request(if n % 3 == 0 { b'f' } else { b'e' }, &n.to_string()))
+        .collect();
+    client.write_all(&burst).await.unwrap();
+    for n in 0..16 {
+        assert_eq!(response(&mut client).await, n.to_string());
+    }
+    assert_eq!(world.writes(), 1);
+    let heartbeats = world.node.metrics.requests(0).api(Api::Heartbeat);
+    assert_eq!(heartbeats.count(), 16);
+}
+
+#[tokio::test]
+async fn a_frame_may_come_in_pieces() {
+    let world = World::new();
+    let (mut client, _task) = world.connect(1 << 16);
+    for byte in request(b'e', "piece by piece") {
+        client.write_all(&[byte]).await.unwrap();
+        settle().await;
+    }
+    assert_eq!(response(&mut client).await, "piece by piece");
+    assert_eq!(world.node.service.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_request_without_reply_leaves_no_gap() {
+    let world = World::new();
+    let (mut client, _task) = world.connect(1 << 16);
+    let burst = [
+        request(b'n', "a"),
+        request(b'e', "b"),
+        request(b'x', "c"),
+        request(b'e', "d"),
+    ];
+    client.write_all(&burst.concat()).await.unwrap();
+    assert_eq!(response(&mut client).await, "b");
+    assert_eq!(response(&mut client).await, "d");
+}
+
+#[tokio::test]
+async fn a_waiting_request_stops_its_own_connection_and_no_other() {
+    let world = World::new();
+    let (mut waiting, _first) = world.connect(1 << 16);
+    let (mut other, _second) = world.connect(1 << 16);
+    let burst = [
+        request(b'e', "before"),
+        request(b'w', "waited"),
+        request(b'e', "after"),
+    ];
+    waiting.write_all(&burst.concat()).await.unwrap();
+    assert_eq!(response(&mut waiting).await, "before");
+    settle().await;
+    assert_eq!(world.node.service.calls(), 2);
+    assert_eq!(world.parked(), 1);
+
+    assert_eq!(ask(&mut other, b'e', "undisturbed").await, "undisturbed");
+
+    world.node.service.release.send_replace(true);
+    assert_eq!(response(&mut waiting).await, "waited");
+    assert_eq!(response(&mut waiting).await, "after");
+    assert_eq!(world.parked(), 0);
+}
+
+#[tokio::test]
+async fn a_large_answer_that_was_waited_for_arrives_whole_and_in_order() {
+    let world = World::new();
+    let (mut client, _task) = world.connect(1 << 16);
+    let burst = [
+        request(b'e', "before"),
+        request(b'l', ""),
+        request(b'e', "after"),
+    ];
+    client.write_all(&burst.concat()).await.unwrap();
+    assert_eq!(response(&mut client).await, "before");
+    world.node.service.release.send_replace(true);
+    assert_eq!(response(&mut client).await, "l".repeat(1_000_000));
+    assert_eq!(response(&mut client).await, "after");
+}
+
+#[tokio::test]
+async fn a_frame_beyond_the_limit_closes_its_own_connection_after_the_answers_before_it() {
+    for length in [1_001_i32, i32::MAX, -1, i32::MIN] {
+        let world = World::with(Config::builder().socket_request_max_bytes(1_000));
+        let (mut bad, task) = world.connect(1 << 16);
+        let (mut other, _other) = world.connect(1 << 16);
+        let mut bytes = request(b'e', "before");
+        bytes.extend_from_slice(&length.to_be_bytes());
+        bad.write_all(&bytes).await.unwrap();
+        assert_eq!(response(&mut bad).await, "before");
+        assert!(is_closed(&mut bad).await);
+        assert_eq!(task.await.unwrap(), CloseReason::FrameSize);
+        assert_eq!(ask(&mut other, b'e', "alive").await, "alive");
+    }
+}
+
+#[tokio::test]
+async fn a_frame_at_the_limit_is_served() {
+    let world = World::with(Config::builder().socket_request_max_bytes(1_000));
+    let (mut client, _task) = world.connect(1 << 16);
+    let echo = "x".repeat(997);
+    assert_eq!(ask(&mut client, b'e', &echo).await, echo);
+}
+
+#[tokio::test]
+async fn a_refused_request_closes_after_the_answers_before_it() {
+    let world = World::new();
+    let (mut client, task) = world.connect(1 << 16);
+    let burst = [
+        request(b'e', "before"),
+        request(b'c', ""),
+        request(b'e', "after"),
+    ];
+    client.write_all(&burst.concat()).await.unwrap();
+    assert_eq!(response(&mut client).await, "before");
+    assert!(is_closed(&mut client).await);
+    assert_eq!(task.await.unwrap(), CloseReason::BadRequest);
+    assert_eq!(world.node.service.calls(), 2);
+}
+
+#[tokio::test]
+async fn garbage_closes_its_own_connection_and_no_other() {
+    let world = World::new();
+    let (mut other, _other) = world.connect(1 << 16);
+    let mut seed = 42_u64;
+    for _ in 0..200 {
+        let (mut bad, task) = world.connect(1 << 16);
+        let bytes: Vec<u8> = (0..512)
+            .map(|_| {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (seed >> 56).to_le_bytes()[0]
+            })
+            .collect();
+        // The connection may close in the middle of it.
+        let _ = bad.write_all(&bytes).await;
+        drop(bad);
+        task.await.unwrap();
+    }
+    assert_eq!(ask(&mut other, b'e', "alive").await, "alive");
+}
+
+#[tokio::test]
+async fn what_the_service_remembers_ends_with_the_connection() {
+    let world = World::new();
+    let (client, task) = world.connect(1 << 16);
+    settle().await;
+    assert_eq!(world.node.service.open.load(Ordering::Relaxed), 1);
+    drop(client);
+    assert_eq!(task.await.unwrap(), CloseReason::Peer);
+    assert_eq!(world.node.service.open.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn more_waiting_requests_than_the_limit_close_the_connection() {
+    let config = Config::builder().set("takhin.requests.parked.max", "1");
+    let world = World::with(config.unwrap());
+    let (mut first, _first) = world.connect(1 << 16);
+    let (mut second, refused) = world.connect(1 << 16);
+    first.write_all(&request(b'w', "kept")).await.unwrap();
+    settle().await;
+    let burst = [request(b'e', "before"), request(b'w', "refused")];
+    second.write_all(&burst.concat()).await.unwrap();
+    assert_eq!(response(&mut second).await, "before");
+    assert!(is_closed(&mut second).await);
+    assert_eq!(refused.await.unwrap(), CloseReason::ParkedMax);
+    assert_eq!(world.parked(), 1);
+    world.node.service.release.send_replace(true);
+    assert_eq!(response(&mut first).await, "kept");
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_read_stops_being_served() {
+    let world = World::new();
+    let (mut client, _task) = world.connect(4_096);
+    let burst = request(b'b', "").repeat(100);
+    client.write_all(&burst).await.unwrap();
+    settle().await;
+    // 256 KiB of answers, and the one that goes beyond it.
+    assert_eq!(world.node.service.calls(), 3);
+    for _ in 0..100 {
+        assert_eq!(response(&mut client).await.len(), 100_000);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_nothing_for_the_time_of_silence_is_closed() {
+    let world = World::with(Config::builder().connections_max_idle_ms(1_000));
+    let (mut client, task) = world.connect(4_096);
+    client.write_all(&request(b'b', "")).await.unwrap();
+    settle().await;
+    world.pass(1_000).await;
+    assert_eq!(task.await.unwrap(), CloseReason::Idle);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_connection_is_closed_when_its_time_is_over_and_not_before() {
+    let world = World::with(Config::builder().connections_max_idle_ms(1_000));
+    let (mut client, task) = world.connect(1 << 16);
+    for _ in 0..5 {
+        settle().await;
+        world.pass(900).await;
+        assert_eq!(ask(&mut client, b'e', "still here").await, "still here");
+    }
+    world.pass(999).await;
+    settle().await;
+    assert!(!task.is_finished());
+    world.pass(1).await;
+    assert_eq!(task.await.unwrap(), CloseReason::Idle);
+    assert!(is_closed(&mut client).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_waits_for_its_answer_is_not_silent() {
+    let world = World::with(Config::builder().connections_max_idle_ms(1_000));
+    let (mut client, task) = world.connect(1 << 16);
+    client.write_all(&request(b'w', "late")).await.unwrap();
+    settle().await;
+    world.pass(10_000).await;
+    settle().await;
+    world.node.service.release.send_replace(true);
+    assert_eq!(response(&mut client).await, "late");
+    world.pass(999).await;
+    settle().await;
+    assert!(!task.is_finished());
+    let heartbeats = world.node.metrics.requests(0).api(Api::Heartbeat);
+    assert_eq!(heartbeats.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_limit_silence_is_for_ever() {
+    let world = World::with(Config::builder().connections_max_idle_ms(-1));
+    let (mut client, _task) = world.connect(1 << 16);
+    settle().await;
+    world.pass(30 * 24 * 3_600_000).await;
+    assert_eq!(ask(&mut client, b'e', "alive").await, "alive");
+}

@@ -1,0 +1,192 @@
+//! What a connection received and has not carried out yet.
+
+use std::io;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// The bytes of one connection, cut into frames where they lie.
+///
+/// ```text
+///  done | length i32, frame | length i32, frame | length i32, half a fra
+///       ^ at                                    ^ nothing more is read before this is reached
+/// ```
+///
+/// Memory follows what has arrived, never what a length prefix announces: a prefix of 100 MiB
+/// alone costs nothing. After a large frame the buffer is given back.
+#[derive(Debug)]
+pub(super) struct Input {
+    bytes: BytesMut,
+    at: usize,
+    // How much room the next read gets at least; grows while reads fill it.
+    room: usize,
+}
+
+/// What the received bytes hold next.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) enum Next<'a> {
+    /// A whole frame, without its length prefix.
+    Frame(&'a [u8]),
+    /// Less than a frame.
+    Incomplete,
+    /// A frame whose announced length is negative or too large.
+    Refused,
+}
+
+impl Input {
+    pub(super) fn new() -> Self {
+        Self {
+            bytes: BytesMut::new(),
+            at: 0,
+            room: ROOM_BYTES_MIN,
+        }
+    }
+
+    /// The next frame; it counts as done with this call.
+    pub(super) fn next_frame(&mut self, bytes_max: usize) -> Next<'_> {
+        let rest = &self.bytes[self.at..];
+        let Some((prefix, rest)) = rest.split_first_chunk() else {
+            return Next::Incomplete;
+        };
+        match usize::try_from(i32::from_be_bytes(*prefix)) {
+            Ok(length) if length <= bytes_max => {
+                if rest.len() < length {
+                    return Next::Incomplete;
+                }
+                self.at += prefix.len() + length;
+                Next::Frame(&rest[..length])
+            }
+            _ => Next::Refused,
+        }
+    }
+
+    /// Reads once. To be called when the next frame is incomplete; gives the number of bytes, 0 at
+    /// the end of the stream. Nothing is lost if the future is dropped.
+    pub(super) async fn read<R: AsyncRead + Unpin>(&mut self, from: &mut R) -> io::Result<usize> {
+        self.make_room();
+        let room = self.bytes.capacity() - self.bytes.len();
+        let read = from.read_buf(&mut self.bytes).await?;
+        if read == room {
+            self.room = (self.room * 2).min(ROOM_BYTES_MAX);
+        }
+        Ok(read)
+    }
+
+    fn make_room(&mut self) {
+        self.bytes.advance(self.at);
+        self.at = 0;
+        let held = self.bytes.len();
+        let missing = self.missing();
+        let room = missing.clamp(self.room, self.room.max(held * GROWTH));
+        if self.bytes.capacity() > KEPT_BYTES_MAX && held + room <= KEPT_BYTES_MAX {
+            let mut smaller = BytesMut::with_capacity(held + room);
+            smaller.extend_from_slice(&self.bytes);
+            self.bytes = smaller;
+        } else {
+            self.bytes.reserve(room);
+        }
+    }
+
+    /// How many bytes the frame that is being received lacks, as far as is known.
+    fn missing(&self) -> usize {
+        let Some((prefix, rest)) = self.bytes.split_first_chunk() else {
+            return 0;
+        };
+        let length = usize::try_from(i32::from_be_bytes(*prefix)).unwrap_or(0);
+        length.saturating_sub(rest.len())
+    }
+}
+
+/// What an idle connection holds: enough for a burst of heartbeats.
+const ROOM_BYTES_MIN: usize = 4 * 1024;
+/// What one read brings at most, but for a large frame; bounds how far reading runs ahead.
+const ROOM_BYTES_MAX: usize = 64 * 1024;
+/// A larger buffer is given back when what it holds and needs fits into this.
+const KEPT_BYTES_MAX: usize = 128 * 1024;
+/// A large frame gets room for that many times what it has brought so far.
+const GROWTH: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(body: &[u8]) -> Vec<u8> {
+        let mut frame = i32::try_from(body.len()).unwrap().to_be_bytes().to_vec();
+        frame.extend_from_slice(body);
+        frame
+    }
+
+    async fn read_all(input: &mut Input, mut from: &[u8]) {
+        while !from.is_empty() {
+            input.read(&mut from).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn frames_come_out_as_they_were_cut() {
+        let mut input = Input::new();
+        let bytes = [frame(b"one"), frame(b""), frame(b"three")].concat();
+        read_all(&mut input, &bytes[..bytes.len() - 1]).await;
+        assert_eq!(input.next_frame(100), Next::Frame(b"one"));
+        assert_eq!(input.next_frame(100), Next::Frame(b""));
+        assert_eq!(input.next_frame(100), Next::Incomplete);
+        read_all(&mut input, b"e").await;
+        assert_eq!(input.next_frame(100), Next::Frame(b"three"));
+        assert_eq!(input.next_frame(100), Next::Incomplete);
+    }
+
+    #[tokio::test]
+    async fn bytes_that_come_one_by_one_make_the_same_frames() {
+        let mut input = Input::new();
+        let mut bodies = Vec::new();
+        for byte in [frame(b"half"), frame(b"frames")].concat() {
+            read_all(&mut input, &[byte]).await;
+            if let Next::Frame(body) = input.next_frame(100) {
+                bodies.push(body.to_vec());
+            }
+        }
+        assert_eq!(bodies, [b"half".to_vec(), b"frames".to_vec()]);
+    }
+
+    #[tokio::test]
+    async fn a_length_outside_the_limit_is_refused_before_the_frame_arrives() {
+        for length in [101, i32::MAX, -1, i32::MIN] {
+            let mut input = Input::new();
+            read_all(&mut input, &length.to_be_bytes()).await;
+            assert_eq!(input.next_frame(100), Next::Refused, "{length}");
+        }
+        let mut input = Input::new();
+        read_all(&mut input, &frame(&[7; 100])).await;
+        assert_eq!(input.next_frame(100), Next::Frame(&[7; 100]));
+    }
+
+    #[tokio::test]
+    async fn an_announced_length_costs_nothing_before_its_bytes_arrive() {
+        let mut input = Input::new();
+        read_all(&mut input, &100_000_000_i32.to_be_bytes()).await;
+        read_all(&mut input, &[0; 100]).await;
+        assert!(input.bytes.capacity() <= ROOM_BYTES_MAX);
+    }
+
+    #[tokio::test]
+    async fn the_buffer_of_a_large_frame_is_given_back() {
+        let mut input = Input::new();
+        read_all(&mut input, &frame(&vec![7; 5_000_000])).await;
+        assert!(matches!(input.next_frame(10_000_000), Next::Frame(_)));
+        read_all(&mut input, b"1234").await;
+        assert!(input.bytes.capacity() <= KEPT_BYTES_MAX);
+        assert_eq!(&input.bytes[..], b"1234");
+    }
+
+    #[tokio::test]
+    async fn one_read_does_not_run_ahead_without_bound() {
+        let mut input = Input::new();
+        let flood = frame(b"x").repeat(1_000_000);
+        let mut from = &flood[..];
+        for _ in 0..100 {
+            let read = input.read(&mut from).await.unwrap();
+            assert!(read <= KEPT_BYTES_MAX, "{read}");
+            while let Next::Frame(_) = input.next_frame(100) {}
+        }
+    }
+}

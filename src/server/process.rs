@@ -1,0 +1,209 @@
+//! The life of the process: flags, runtime, ready line, signals, exit code.
+//!
+//! | exit code | meaning |
+//! | --- | --- |
+//! | 0 | stopped by SIGTERM or SIGINT |
+//! | 1 | it could not start or go on, or a second signal cut the stop short |
+//! | 2 | a flag, file or value is wrong |
+
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use clap::Parser;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::admin::Admin;
+use super::cli::{Cli, Command, HostPort, StartError};
+use super::listener::Server;
+use super::service::{Handled, Peer, Service};
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::time::{Now, SystemClock};
+
+/// Runs the `takhin-coordinator` binary: reads the command line, serves, and gives the exit code.
+///
+/// Installs a tracing subscriber and signal handlers, so it belongs into a `main`.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let (config, ignored) = match cli.config() {
+        Ok(config) => config,
+        Err(error) => return refuse(&error),
+    };
+    log_to_stderr();
+    for key in ignored {
+        tracing::warn!("property '{key}' has no effect here");
+    }
+    let Command::Serve = cli.command;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("cannot start threads: {error}")),
+    };
+    let code = runtime.block_on(serve(&cli, &config));
+    runtime.shutdown_background();
+    code
+}
+
+/// Serves until a signal comes.
+async fn serve(cli: &Cli, config: &Config) -> ExitCode {
+    let listeners = match bind_all(&cli.listeners()).await {
+        Ok(listeners) => listeners,
+        Err(code) => return code,
+    };
+    let admin_listener = match &cli.admin {
+        None => Vec::new(),
+        Some(host_port) => match bind_all(std::slice::from_ref(host_port)).await {
+            Ok(listeners) => listeners,
+            Err(code) => return code,
+        },
+    };
+    let mut signals = match Signals::install() {
+        Ok(signals) => signals,
+        Err(error) => return fail(&format!("cannot handle signals: {error}")),
+    };
+    let addresses: Vec<SocketAddr> = listeners
+        .iter()
+        .filter_map(|listener| listener.local_addr().ok())
+        .collect();
+    let metrics = Arc::new(Metrics::new(shards(config)));
+    let admin = Arc::new(Admin::new(Arc::clone(&metrics)));
+    for listener in admin_listener {
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!("admin on http://{address}");
+        }
+        tokio::spawn(Arc::clone(&admin).serve(listener));
+    }
+    let clock = Arc::new(SystemClock::new());
+    let server = Server::start(NotYet, listeners, config, metrics, clock);
+    admin.set_ready(true);
+    announce(&addresses);
+    signals.next().await;
+    tracing::info!("stopping");
+    admin.set_ready(false);
+    tokio::select! {
+        all_answered = server.stop(STOP_TIME_MAX) => {
+            if !all_answered {
+                tracing::warn!("some connections were cut off");
+            }
+            ExitCode::SUCCESS
+        }
+        () = signals.next() => fail("stopped at once by a second signal"),
+    }
+}
+
+/// A service that closes every connection at its first request.
+///
+/// The dispatch of requests to the engine and the topics takes its place.
+#[derive(Debug)]
+struct NotYet;
+
+impl Service for NotYet {
+    type Connection = ();
+
+    fn connect(&self, _: &Peer) {}
+
+    fn call(&self, (): &mut (), _: &[u8], _: Now, _: &mut BytesMut) -> Handled {
+        Handled::Close
+    }
+
+    fn stop(&self) {}
+}
+
+/// The number of shards that the configuration asks for.
+fn shards(config: &Config) -> usize {
+    if config.takhin_shards > 0 {
+        return usize::try_from(config.takhin_shards).unwrap_or(1);
+    }
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Binds all addresses, or says why not.
+async fn bind_all(addresses: &[HostPort]) -> Result<Vec<TcpListener>, ExitCode> {
+    let mut listeners = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        let target = (address.host.as_str(), address.port);
+        let Ok(mut resolved) = tokio::net::lookup_host(target).await else {
+            return Err(refuse(&StartError::NoAddress(address.clone())));
+        };
+        let Some(resolved) = resolved.next() else {
+            return Err(refuse(&StartError::NoAddress(address.clone())));
+        };
+        match TcpListener::bind(resolved).await {
+            Ok(listener) => listeners.push(listener),
+            Err(error) => return Err(fail(&format!("cannot listen on {address}: {error}"))),
+        }
+    }
+    Ok(listeners)
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn install() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Prints the ready lines, one a listener, in one write.
+fn announce(addresses: &[SocketAddr]) {
+    let mut lines = String::new();
+    for address in addresses {
+        lines.push_str("listening on ");
+        lines.push_str(&address.to_string());
+        lines.push('\n');
+    }
+    let mut stdout = io::stdout().lock();
+    // Nobody may be reading; that is no reason not to serve.
+    let _ = stdout.write_all(lines.as_bytes());
+    let _ = stdout.flush();
+}
+
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // An embedding test may have installed one before; then that one stays.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .try_init();
+}
+
+fn refuse(error: &StartError) -> ExitCode {
+    complain(&error.to_string());
+    ExitCode::from(2)
+}
+
+fn fail(error: &str) -> ExitCode {
+    complain(error);
+    ExitCode::from(1)
+}
+
+/// Errors that end the process are one sentence, whatever the log level.
+fn complain(sentence: &str) {
+    let _ = writeln!(io::stderr(), "error: {sentence}");
+}
+
+/// How long a stop may take.
+const STOP_TIME_MAX: Duration = Duration::from_secs(5);
