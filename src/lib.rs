@@ -27,7 +27,6 @@ pub mod time;
 pub mod server;
 #[cfg(feature = "server")]
 pub mod topics;
-#[cfg(feature = "wire")]
 pub mod wire;
 
 pub(crate) mod atomic;

@@ -10,7 +10,7 @@ use crate::ids::ShardId;
 use crate::journal::{Journal, LoadError, MemoryJournal};
 use crate::metrics::Metrics;
 use crate::session::Directory;
-use crate::shard::{Driver, Limits, Quota, Shard, Shared};
+use crate::shard::{Driver, DriverThread, Limits, Quota, Shard, Shared};
 use crate::time::{Clock, SystemClock};
 
 /// Who fires the timers.
@@ -118,11 +118,21 @@ impl Builder {
             Shard::open(id, rules(config), Arc::clone(&shared), capacity, now)
                 .map_err(|error| OpenError::Load { shard: id, error })
         };
-        let shards = (0..shards).map(open).collect::<Result<Box<[_]>, _>>()?;
-        let drivers = Drivers::start(self.driving, &shards, &self.clock)?;
+        let opened = (0..shards).map(open).collect::<Result<Vec<_>, _>>()?;
+        let shards = opened.iter().map(|(shard, _)| Arc::clone(shard)).collect();
+        let drivers = Drivers::start(self.driving, opened, &self.clock)?;
         let durability = self.journal.durability();
-        let inner = Inner { shards, directory, clock: self.clock, metrics, durability, drivers };
-        Ok(Engine { inner: Arc::new(inner) })
+        let inner = Inner {
+            shards,
+            directory,
+            clock: self.clock,
+            metrics,
+            durability,
+            drivers,
+        };
+        Ok(Engine {
+            inner: Arc::new(inner),
+        })
     }
 }
 
@@ -159,17 +169,23 @@ fn rules(config: &Config) -> Rules {
 }
 
 /// The threads that drive the shards, if the host does not.
-pub(super) struct Drivers(Vec<Driver>);
+pub(super) struct Drivers(Vec<DriverThread>);
 
 impl Drivers {
     fn start(
         driving: Driving,
-        shards: &[Arc<Shard>],
+        shards: Vec<(Arc<Shard>, Driver)>,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
-        let start = |shard| Driver::start(shard, Arc::clone(clock)).map_err(OpenError::Thread);
+        let start = |(shard, bell): (Arc<Shard>, Driver)| {
+            DriverThread::start(&shard, bell, Arc::clone(clock)).map_err(OpenError::Thread)
+        };
         match driving {
-            Driving::Threads => shards.iter().map(start).collect::<Result<_, _>>().map(Self),
+            Driving::Threads => shards
+                .into_iter()
+                .map(start)
+                .collect::<Result<_, _>>()
+                .map(Self),
             Driving::Host => Ok(Self(Vec::new())),
         }
     }

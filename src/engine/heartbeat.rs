@@ -44,7 +44,7 @@ impl MemberHandle {
         instance: Option<&str>,
         now: Now,
     ) -> Option<Result<(), Refusal>> {
-        match self.session.heartbeat(generation, instance, now.tick) {
+        match self.session.heartbeat(instance, generation, now.tick) {
             Verdict::Alive => Some(Ok(())),
             Verdict::Refused(
                 refusal @ (Refusal::RebalanceInProgress | Refusal::IllegalGeneration),

@@ -164,7 +164,11 @@ impl Engine {
     /// when it should be called again at the latest, `None`: not before something happens.
     pub fn run_due(&self) -> Option<Tick> {
         let now = self.now();
-        self.inner.shards.iter().filter_map(|shard| shard.run_due(now)).min()
+        self.inner
+            .shards
+            .iter()
+            .filter_map(|shard| shard.run_due(now))
+            .min()
     }
 
     /// Tells the engine that it was not served for that long, so that nobody is expelled for it:
@@ -195,7 +199,8 @@ impl Engine {
     }
 
     fn ask_heartbeat(&self, request: HeartbeatRequest, now: Now) -> Answer<Result<(), Refusal>> {
-        self.shard(&request.group).ask(Request::Heartbeat(request), now)
+        self.shard(&request.group)
+            .ask(Request::Heartbeat(request), now)
     }
 }
 

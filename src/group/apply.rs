@@ -14,9 +14,13 @@ impl Groups {
     /// tombstone of something that is not there changes nothing. A group's own tombstone takes
     /// its offsets along.
     pub fn apply(&mut self, record: &Record, now: Now) {
-        let before = self.find_mut(record.group()).map_or(0, |group| group.facts.offsets.len());
+        let before = self
+            .find_mut(record.group())
+            .map_or(0, |group| group.facts.offsets.len());
         self.change(record, now);
-        let after = self.find_mut(record.group()).map_or(0, |group| group.facts.offsets.len());
+        let after = self
+            .find_mut(record.group())
+            .map_or(0, |group| group.facts.offsets.len());
         self.offsets = self.offsets + after - before;
     }
 

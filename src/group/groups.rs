@@ -123,12 +123,12 @@ impl Groups {
     pub fn is_current(&self, timer: Timer) -> bool {
         match timer {
             Timer::Session { seat, arming } => self.seats.is_current(seat, arming),
-            Timer::Join { group, arming } => {
-                self.keyed(group).is_some_and(|it| it.classic.awaits_join_timer(arming))
-            }
-            Timer::Sync { group, arming } => {
-                self.keyed(group).is_some_and(|it| it.classic.awaits_sync_timer(arming))
-            }
+            Timer::Join { group, arming } => self
+                .keyed(group)
+                .is_some_and(|it| it.classic.awaits_join_timer(arming)),
+            Timer::Sync { group, arming } => self
+                .keyed(group)
+                .is_some_and(|it| it.classic.awaits_sync_timer(arming)),
             Timer::Retention { group, arming } => self
                 .keyed(group)
                 .and_then(|it| it.retention)

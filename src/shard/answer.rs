@@ -21,6 +21,7 @@ pub trait Outcome: Sized + Send + fmt::Debug + private::FromReply {
 }
 
 mod private {
+    #[expect(unnameable_types, reason = "sealed: outcomes are those of `group`")]
     pub trait FromReply: Sized {
         fn from_reply(reply: crate::group::Reply) -> Option<Self>;
     }
@@ -49,7 +50,11 @@ outcomes! {
 
 impl Outcome for JoinResult {
     fn refused(refusal: Refusal) -> Self {
-        Err(JoinRefused { refusal, member: MemberId::default(), standing: None })
+        Err(JoinRefused {
+            refusal,
+            member: MemberId::default(),
+            standing: None,
+        })
     }
 }
 
@@ -103,11 +108,15 @@ enum State<T> {
 
 impl<T: Outcome> Answer<T> {
     pub(crate) fn ready(outcome: T) -> Self {
-        Self { state: State::Ready(Some(outcome)) }
+        Self {
+            state: State::Ready(Some(outcome)),
+        }
     }
 
     pub(crate) fn waiting(receiver: oneshot::Receiver<Reply>) -> Self {
-        Self { state: State::Waiting(receiver) }
+        Self {
+            state: State::Waiting(receiver),
+        }
     }
 
     /// The outcome if it is there already, else the answer to wait for.
@@ -119,7 +128,7 @@ impl<T: Outcome> Answer<T> {
         match &mut self.state {
             State::Ready(outcome) => Ok(taken(outcome)),
             State::Waiting(receiver) => match receiver.try_recv() {
-                Ok(reply) => Ok(outcome_of(Ok(reply))),
+                Ok(reply) => Ok(outcome_of(Some(reply))),
                 Err(oneshot::error::TryRecvError::Closed) => Ok(T::refused(Refusal::NotAvailable)),
                 Err(oneshot::error::TryRecvError::Empty) => Err(self),
             },
@@ -134,20 +143,22 @@ impl<T: Outcome> Answer<T> {
     pub fn wait(self) -> T {
         match self.state {
             State::Ready(mut outcome) => taken(&mut outcome),
-            State::Waiting(receiver) => outcome_of(receiver.blocking_recv()),
+            State::Waiting(receiver) => outcome_of(receiver.blocking_recv().ok()),
         }
     }
 }
 
 fn taken<T: Outcome>(outcome: &mut Option<T>) -> T {
-    outcome.take().unwrap_or_else(|| T::refused(Refusal::Failed))
+    outcome
+        .take()
+        .unwrap_or_else(|| T::refused(Refusal::Failed))
 }
 
 /// A reply that never comes means that the shard failed or the engine is gone.
-fn outcome_of<T: Outcome, E>(reply: Result<Reply, E>) -> T {
+fn outcome_of<T: Outcome>(reply: Option<Reply>) -> T {
     match reply {
-        Ok(reply) => T::from_reply(reply).unwrap_or_else(|| T::refused(Refusal::Failed)),
-        Err(_) => T::refused(Refusal::NotAvailable),
+        Some(reply) => T::from_reply(reply).unwrap_or_else(|| T::refused(Refusal::Failed)),
+        None => T::refused(Refusal::NotAvailable),
     }
 }
 
@@ -157,7 +168,7 @@ impl<T: Outcome + Unpin> Future for Answer<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         match &mut self.state {
             State::Ready(outcome) => Poll::Ready(taken(outcome)),
-            State::Waiting(receiver) => Pin::new(receiver).poll(cx).map(outcome_of),
+            State::Waiting(receiver) => Pin::new(receiver).poll(cx).map(|it| outcome_of(it.ok())),
         }
     }
 }

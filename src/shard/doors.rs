@@ -17,7 +17,11 @@ pub(super) struct Doors {
 
 impl Doors {
     pub(super) fn new(directory: Arc<Directory>) -> Self {
-        Self { directory, sessions: Vec::new(), beacons: Vec::new() }
+        Self {
+            directory,
+            sessions: Vec::new(),
+            beacons: Vec::new(),
+        }
     }
 
     /// Opens the door for a member.
@@ -61,7 +65,11 @@ impl Doors {
 
     /// Closes the door for good.
     pub(super) fn close(&mut self, seat: SeatId, end: End) {
-        let Some(session) = self.sessions.get_mut(seat.0 as usize).and_then(Option::take) else {
+        let Some(session) = self
+            .sessions
+            .get_mut(seat.0 as usize)
+            .and_then(Option::take)
+        else {
             return;
         };
         session.end(match end {
@@ -74,7 +82,11 @@ impl Doors {
 
     /// The member's last beat; `None`: it has no door.
     pub(super) fn last_beat(&self, seat: SeatId) -> Option<Tick> {
-        self.sessions.get(seat.0 as usize)?.as_ref()?.last_beat().ok()
+        self.sessions
+            .get(seat.0 as usize)?
+            .as_ref()?
+            .last_beat()
+            .ok()
     }
 
     /// Closes the door unless somebody beat since `beat`; whether it is closed now.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ownership::Drive;
+use super::ownership::{Drive, Driver};
 use super::worker::Shard;
 use crate::atomic::{AtomicBool, Ordering};
 use crate::time::{Clock, Tick};
@@ -17,21 +17,28 @@ const STALL_MS: u64 = 250;
 
 /// The right to stop a shard's thread.
 #[derive(Debug)]
-pub(crate) struct Driver {
+pub(crate) struct DriverThread {
     shard: Arc<Shard>,
     // Written once by whoever stops the engine, read by the driver's thread.
     stops: Arc<AtomicBool>,
 }
 
-impl Driver {
+impl DriverThread {
     /// Starts the thread.
-    pub(crate) fn start(shard: &Arc<Shard>, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        shard: &Arc<Shard>,
+        bell: Driver,
+        clock: Arc<dyn Clock>,
+    ) -> std::io::Result<Self> {
         let stops = Arc::new(AtomicBool::new(false));
-        let driver = Self { shard: Arc::clone(shard), stops: Arc::clone(&stops) };
+        let driver = Self {
+            shard: Arc::clone(shard),
+            stops: Arc::clone(&stops),
+        };
         let shard = Arc::clone(shard);
         std::thread::Builder::new()
             .name(format!("takhin-shard-{}", shard.id().0))
-            .spawn(move || drive(&shard, &*clock, &stops))?;
+            .spawn(move || drive(&shard, &bell, &*clock, &stops))?;
         Ok(driver)
     }
 
@@ -43,8 +50,7 @@ impl Driver {
     }
 }
 
-fn drive(shard: &Shard, clock: &dyn Clock, stops: &AtomicBool) {
-    let Some(bell) = shard.bell() else { return };
+fn drive(shard: &Shard, bell: &Driver, clock: &dyn Clock, stops: &AtomicBool) {
     let mut is_watching = false;
     while !stops.load(Ordering::Acquire) {
         let before = clock.now();

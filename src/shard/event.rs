@@ -15,7 +15,10 @@ pub(crate) enum Event {
         answer: oneshot::Sender<Reply>,
     },
     /// A batch became durable, or never will.
-    Settled { ticket: Ticket, outcome: Result<(), Refusal> },
+    Settled {
+        ticket: Ticket,
+        outcome: Result<(), Refusal>,
+    },
     /// The process was not served for that long.
     Stalled { ms: u64 },
     /// The shard is given up; later requests are refused with this.

@@ -13,14 +13,19 @@ pub(crate) struct Quota {
 
 impl Quota {
     pub(crate) fn new(max: usize) -> Self {
-        Self { max, taken: AtomicUsize::new(0) }
+        Self {
+            max,
+            taken: AtomicUsize::new(0),
+        }
     }
 
     /// Takes `n` if there is room for all of them.
     pub(crate) fn reserve(&self, n: usize) -> bool {
         // Relaxed: the count guards nothing but itself.
         let take = |taken: usize| taken.checked_add(n).filter(|sum| *sum <= self.max);
-        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+        self.taken
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+            .is_ok()
     }
 
     /// Sets what was reserved for a step against what it came to.
@@ -35,7 +40,8 @@ impl Quota {
         }
     }
 
-    pub(crate) fn taken(&self) -> usize {
+    #[cfg(all(test, not(loom)))]
+    fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)
     }
 }

@@ -94,6 +94,10 @@ impl<E> Mailbox<E> {
         self.controls.pop().or_else(|| self.requests.pop())
     }
 
+    pub(super) fn pop_control(&self) -> Option<E> {
+        self.controls.pop()
+    }
+
     /// Whether both lanes are empty; while others push it may be outdated at once.
     pub fn is_empty(&self) -> bool {
         self.controls.is_empty() && self.requests.is_empty()
@@ -130,6 +134,16 @@ pub struct Batch<'a, E> {
 impl<'a, E> Batch<'a, E> {
     pub(super) fn new(mailbox: &'a Mailbox<E>, left: usize) -> Self {
         Self { mailbox, left }
+    }
+
+    /// The next control event alone; requests stay where they are.
+    pub fn next_control(&mut self) -> Option<E> {
+        if self.left == 0 {
+            return None;
+        }
+        let event = self.mailbox.pop_control()?;
+        self.left -= 1;
+        Some(event)
     }
 
     /// Events that the drain may still take.

@@ -28,8 +28,10 @@ mod state;
 mod worker;
 
 pub use answer::{Answer, Outcome};
-pub(crate) use driver::Driver;
+pub(crate) use driver::DriverThread;
 pub(crate) use limits::{Limits, Quota};
+pub use mailbox::{Batch, Mailbox, MailboxConfig, Rejected};
+pub use ownership::{Drive, Driver, Ran, ShardLoop, Turn};
 pub use placement::shard_of;
 pub(crate) use state::Shared;
 pub(crate) use worker::Shard;

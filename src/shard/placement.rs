@@ -16,7 +16,11 @@ pub fn shard_of(group: &GroupId, shards: u32) -> ShardId {
     for unit in group.as_str().encode_utf16() {
         hash = hash.wrapping_mul(31).wrapping_add(i32::from(unit));
     }
-    let hash = if hash == i32::MIN { 0 } else { hash.unsigned_abs() };
+    let hash = if hash == i32::MIN {
+        0
+    } else {
+        hash.unsigned_abs()
+    };
     ShardId(hash % shards)
 }
 

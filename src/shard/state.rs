@@ -56,7 +56,12 @@ impl ShardState {
     pub(crate) const IN_FLIGHT_MAX: usize = 2;
 
     pub(crate) fn new(id: ShardId, rules: Rules, shared: Arc<Shared>, now: Now) -> Self {
-        let wheel = Wheel::new(WheelConfig::default(), now.tick);
+        // Bounded by what is alive: see `arm`.
+        let config = WheelConfig {
+            entries_max: usize::MAX,
+            ..WheelConfig::default()
+        };
+        let wheel = Wheel::new(config, now.tick);
         let doors = Doors::new(Arc::clone(&shared.directory));
         Self {
             id,
@@ -102,7 +107,11 @@ impl ShardState {
             Event::Request { request, answer } => self.request(request, answer, now),
             Event::Settled { ticket, outcome } => self.settled(ticket, outcome, now),
             Event::Stalled { ms } => {
-                tracing::warn!(shard = self.id.0, ms, "the shard was not served; deadlines extended");
+                tracing::warn!(
+                    shard = self.id.0,
+                    ms,
+                    "the shard was not served; deadlines extended"
+                );
                 self.metrics().loop_stalls.add(1);
                 self.metrics().loop_stalled_ms.add(ms);
                 self.groups.stalled(ms, now);
@@ -151,7 +160,11 @@ impl ShardState {
                 }
             }
             Request::Commit(commit) => {
-                let asked = commit.topics.iter().map(|topic| topic.partitions.len()).sum();
+                let asked = commit
+                    .topics
+                    .iter()
+                    .map(|topic| topic.partitions.len())
+                    .sum();
                 if !limits.offsets.reserve(asked) {
                     return Err(RefusalCause::OffsetsMax);
                 }
@@ -184,24 +197,46 @@ impl ShardState {
     fn account(&mut self, before: Counts, reserved: Reserved) {
         let after = self.counts();
         let limits = &self.shared.limits;
-        limits.groups.account(reserved.groups, before.groups, after.groups);
-        limits.members.account(reserved.seats, before.seats, after.seats);
+        limits
+            .groups
+            .account(reserved.groups, before.groups, after.groups);
+        limits
+            .members
+            .account(reserved.seats, before.seats, after.seats);
         // Offsets that are on their way stay reserved until they are settled.
-        limits.offsets.account(reserved.offsets, before.offsets, after.offsets + reserved.kept);
+        limits.offsets.account(
+            reserved.offsets,
+            before.offsets,
+            after.offsets + reserved.kept,
+        );
         let delta = |before: usize, after: usize| {
             i64::try_from(after).unwrap_or(i64::MAX) - i64::try_from(before).unwrap_or(i64::MAX)
         };
         self.metrics().members.add(delta(before.seats, after.seats));
-        self.metrics().offsets.add(delta(before.offsets, after.offsets));
-        self.metrics().parked.set(i64::try_from(self.waiting.len()).unwrap_or(i64::MAX));
+        self.metrics()
+            .offsets
+            .add(delta(before.offsets, after.offsets));
+        self.metrics()
+            .parked
+            .set(i64::try_from(self.waiting.len()).unwrap_or(i64::MAX));
     }
 
     fn settled(&mut self, ticket: Ticket, outcome: Result<(), Refusal>, now: Now) {
-        if self.in_flight.front().is_none_or(|(first, _)| *first != ticket) {
-            tracing::error!(shard = self.id.0, ?ticket, "an outcome of a batch that nobody awaits");
+        if self
+            .in_flight
+            .front()
+            .is_none_or(|(first, _)| *first != ticket)
+        {
+            tracing::error!(
+                shard = self.id.0,
+                ?ticket,
+                "an outcome of a batch that nobody awaits"
+            );
             return;
         }
-        let Some((_, entries)) = self.in_flight.pop_front() else { return };
+        let Some((_, entries)) = self.in_flight.pop_front() else {
+            return;
+        };
         for entry in entries {
             let before = self.counts();
             let offsets = match entry.then {
@@ -212,7 +247,14 @@ impl ShardState {
             self.groups.settle(entry, outcome, now, &mut fx);
             let kept = committed_records(&fx);
             self.carry_out(fx, now);
-            self.account(before, Reserved { offsets, kept, ..Reserved::default() });
+            self.account(
+                before,
+                Reserved {
+                    offsets,
+                    kept,
+                    ..Reserved::default()
+                },
+            );
         }
     }
 
@@ -267,11 +309,22 @@ impl ShardState {
                 }
                 Effect::Append(entry) => self.batch.push(entry),
                 Effect::Arm { at, timer } => self.arm(at, timer),
-                Effect::Seat { seat, group, group_id, member, instance } => {
-                    self.doors.open(seat, group, group_id, member, instance, now.tick);
+                Effect::Seat {
+                    seat,
+                    group,
+                    group_id,
+                    member,
+                    instance,
+                } => {
+                    self.doors
+                        .open(seat, group, group_id, member, instance, now.tick);
                 }
                 Effect::Unseat { seat, end } => self.doors.close(seat, end),
-                Effect::Publish { group, generation, phase } => {
+                Effect::Publish {
+                    group,
+                    generation,
+                    phase,
+                } => {
                     self.doors.publish(group, generation, phase);
                 }
                 Effect::Vacate { group } => self.doors.vacate(group),
@@ -288,7 +341,9 @@ impl ShardState {
             let groups = &self.groups;
             self.wheel.retain(|timer| groups.is_current(*timer));
         }
-        self.wheel.insert(at, timer);
+        if self.wheel.insert(at, timer).is_err() {
+            tracing::error!(shard = self.id.0, "the wheel is full");
+        }
     }
 
     /// Hands over what was decided since the last time.
@@ -297,7 +352,11 @@ impl ShardState {
             return;
         }
         self.last_index += 1;
-        let ticket = Ticket { shard: self.id, term: self.term, index: self.last_index };
+        let ticket = Ticket {
+            shard: self.id,
+            term: self.term,
+            index: self.last_index,
+        };
         let entries = std::mem::take(&mut self.batch);
         let done = Done::new(ticket, Arc::clone(outcomes));
         self.in_flight.push_back((ticket, entries));
@@ -362,7 +421,11 @@ struct Reserved {
 fn committed_records(fx: &[Effect]) -> usize {
     fx.iter()
         .map(|effect| match effect {
-            Effect::Append(Entry { records, then: Then::Committed { .. }, .. }) => records.len(),
+            Effect::Append(Entry {
+                records,
+                then: Then::Committed { .. },
+                ..
+            }) => records.len(),
             _ => 0,
         })
         .sum()

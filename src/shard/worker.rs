@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::answer::{Answer, Outcome};
 use super::event::Event;
 use super::mailbox::{Batch, MailboxConfig, Rejected};
-use super::ownership::{Drive, Driver as Bell, Ran, ShardLoop, Turn};
+use super::ownership::{Drive, Driver, Ran, ShardLoop, Turn};
 use super::state::{ShardState, Shared};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::Refusal;
@@ -30,18 +30,17 @@ pub(crate) struct Shard {
     /// The latest tick that any turn was given. Written and read by the owner of a turn; threads
     /// read the clock before they own the loop, and time must not run backwards for the groups.
     latest: AtomicU64,
-    bell: std::sync::OnceLock<Bell>,
 }
 
 impl Shard {
-    /// Loads the shard from its journal.
+    /// Loads the shard from its journal; with it comes the driver's end of its loop.
     pub(crate) fn open(
         id: ShardId,
         rules: Rules,
         shared: Arc<Shared>,
         requests_max: usize,
         now: Now,
-    ) -> Result<Arc<Self>, LoadError> {
+    ) -> Result<(Arc<Self>, Driver), LoadError> {
         let mut state = ShardState::new(id, rules, Arc::clone(&shared), now);
         state.load(now)?;
         let config = MailboxConfig {
@@ -51,14 +50,14 @@ impl Shard {
             ..MailboxConfig::default()
         };
         let (core, bell) = ShardLoop::new(state, &config);
-        Ok(Arc::new_cyclic(|me| Self {
+        let shard = Arc::new_cyclic(|me| Self {
             id,
             core,
             shared,
             me: Weak::clone(me),
             latest: AtomicU64::new(now.tick.0),
-            bell: std::sync::OnceLock::from(bell),
-        }))
+        });
+        Ok((shard, bell))
     }
 
     pub(crate) fn id(&self) -> ShardId {
@@ -145,9 +144,11 @@ impl Shard {
     fn turn(&self, state: &mut ShardState, batch: &mut Batch<'_, Event>, now: Now) -> Turn {
         let now = self.advance(now);
         // While the journal has enough to do, only its outcomes are taken.
-        while let Some(event) =
-            if state.can_hand_over() { batch.next() } else { batch.next_control() }
-        {
+        while let Some(event) = if state.can_hand_over() {
+            batch.next()
+        } else {
+            batch.next_control()
+        } {
             state.step(event, now);
         }
         // Whoever was heard must be heard before anyone is expired for silence: timers wait until
@@ -158,8 +159,13 @@ impl Shard {
             state.hand_over(&(outcomes as Arc<dyn Outcomes>));
         }
         let depth = self.core.mailbox().requests();
-        self.metrics().mailbox_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
-        Turn { wake_at: state.next_deadline(), more }
+        self.metrics()
+            .mailbox_depth
+            .set(i64::try_from(depth).unwrap_or(i64::MAX));
+        Turn {
+            wake_at: state.next_deadline(),
+            more,
+        }
     }
 
     /// The time of this turn: never before that of the turn before.
@@ -170,14 +176,13 @@ impl Shard {
         if now.tick.0 <= latest {
             let behind = i64::try_from(latest - now.tick.0).unwrap_or(0);
             let wall = crate::time::WallMs(now.wall.0.saturating_add(behind));
-            return Now { tick: Tick(latest), wall };
+            return Now {
+                tick: Tick(latest),
+                wall,
+            };
         }
         self.latest.store(now.tick.0, Ordering::Relaxed);
         now
-    }
-
-    pub(super) fn bell(&self) -> Option<&Bell> {
-        self.bell.get()
     }
 
     pub(super) fn ring(&self) {

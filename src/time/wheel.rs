@@ -208,6 +208,25 @@ impl<T: Copy> Wheel<T> {
         false
     }
 
+    /// Throws away what `keep` says no to, without firing it: entries that their owners have
+    /// given up, when they outnumber the others. Walks all entries.
+    pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        self.overdue.retain(&mut keep);
+        self.len = self.overdue.len();
+        // A walk that was cut off begins anew: what it has fired is gone, the rest is looked at.
+        self.cut = None;
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            slot.entries.retain(|entry| keep(&entry.payload));
+            let steps = slot.entries.iter().map(|entry| entry.step);
+            slot.earliest = steps.min().unwrap_or(u64::MAX);
+            self.len += slot.entries.len();
+            if slot.entries.is_empty() {
+                self.occupied[index / 64] &= !(1 << (index % 64));
+                slot.entries.shrink_to(KEPT_ENTRIES);
+            }
+        }
+    }
+
     /// When [`advance`](Self::advance) next has something to fire, `None` if nothing waits.
     ///
     /// Exact to the step: the earliest deadline, rounded up to `tick_ms`. While more is due than

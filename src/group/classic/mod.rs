@@ -106,11 +106,13 @@ impl Classic {
     }
 
     pub(super) fn awaits_join_timer(&self, arming: u32) -> bool {
-        self.join_timer.is_some_and(|(running, _)| running.arming == arming)
+        self.join_timer
+            .is_some_and(|(running, _)| running.arming == arming)
     }
 
     pub(super) fn awaits_sync_timer(&self, arming: u32) -> bool {
-        self.sync_timer.is_some_and(|running| running.arming == arming)
+        self.sync_timer
+            .is_some_and(|running| running.arming == arming)
     }
 
     /// Whether the members are consumers, whose metadata names topics.
