@@ -266,12 +266,17 @@ fn patch_length(out: &mut BytesMut, start: usize) -> bool {
 
 /// A peer that goes away is no fault, whichever way it goes.
 fn reason_of(error: &io::Error) -> CloseReason {
-    match error.kind() {
+    let gone = matches!(
+        error.kind(),
         io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::BrokenPipe
-        | io::ErrorKind::UnexpectedEof => CloseReason::Peer,
-        _ => CloseReason::Broken,
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::UnexpectedEof
+    );
+    if gone {
+        CloseReason::Peer
+    } else {
+        CloseReason::Broken
     }
 }
 

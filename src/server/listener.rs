@@ -222,6 +222,6 @@ fn peer_of(stream: &TcpStream, remote: SocketAddr) -> io::Result<Peer> {
 }
 
 /// "No limit" as a time that timers can hold.
-const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const FOREVER: Duration = Duration::from_hours(365 * 24);
 /// How long accepting rests after a failure.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

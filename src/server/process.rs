@@ -130,10 +130,13 @@ async fn bind_all(addresses: &[HostPort]) -> Result<Vec<TcpListener>, ExitCode> 
     let mut listeners = Vec::with_capacity(addresses.len());
     for address in addresses {
         let target = (address.host.as_str(), address.port);
-        let Ok(mut resolved) = tokio::net::lookup_host(target).await else {
-            return Err(refuse(&StartError::NoAddress(address.clone())));
+        let resolved: Vec<SocketAddr> = match tokio::net::lookup_host(target).await {
+            Ok(resolved) => resolved.collect(),
+            Err(_) => Vec::new(),
         };
-        let Some(resolved) = resolved.next() else {
+        // Of `localhost` most clients try the IPv4 address, some no other.
+        let first = resolved.iter().find(|address| address.is_ipv4());
+        let Some(resolved) = first.or_else(|| resolved.first()) else {
             return Err(refuse(&StartError::NoAddress(address.clone())));
         };
         match TcpListener::bind(resolved).await {
