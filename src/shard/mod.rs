@@ -1,8 +1,8 @@
 //! One event loop a shard: a bounded mailbox, one owner at a time.
 
-mod mailbox;
 #[cfg(all(test, loom))]
-mod models;
+mod loom_models;
+mod mailbox;
 mod ownership;
 
 pub use mailbox::{Batch, Mailbox, MailboxConfig, Rejected};
