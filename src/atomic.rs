@@ -94,6 +94,7 @@ mod stand_in {
     /// A parker without a clock: a park with a timeout returns at once.
     pub(crate) struct Parker(Arc<Token>);
 
+    #[derive(Clone)]
     pub(crate) struct Unparker(Arc<Token>);
 
     impl Parker {

@@ -104,7 +104,6 @@ pub(super) fn answer(
     match phase {
         Phase::Dead => Err(Refusal::NotAvailable),
         Phase::Moved => Err(Refusal::NotCoordinator),
-        Phase::Loading => Ok(()),
         Phase::Empty | Phase::PreparingRebalance | Phase::CompletingRebalance | Phase::Stable
             if current != generation =>
         {
@@ -112,7 +111,7 @@ pub(super) fn answer(
         }
         Phase::Empty => Err(Refusal::UnknownMemberId),
         Phase::PreparingRebalance => Err(Refusal::RebalanceInProgress),
-        Phase::CompletingRebalance | Phase::Stable => Ok(()),
+        Phase::CompletingRebalance | Phase::Stable | Phase::Loading => Ok(()),
     }
 }
 

@@ -115,18 +115,18 @@ impl Session {
         {
             return Verdict::AskShard;
         }
-        let verdict = match beacon::answer(current, phase, generation) {
+        let known = match beacon::answer(current, phase, generation) {
             Ok(()) => self.beat(now).map(|()| Verdict::Alive),
             Err(refusal @ Refusal::RebalanceInProgress) => {
                 self.beat(now).map(|()| Verdict::Refused(refusal))
             }
             Err(refusal) => self.last_beat().map(|_| Verdict::Refused(refusal)),
         };
-        verdict.unwrap_or(if instance.is_none() {
-            Verdict::Refused(Refusal::UnknownMemberId)
-        } else {
-            Verdict::AskShard
-        })
+        match known {
+            Ok(verdict) => verdict,
+            Err(_) if instance.is_none() => Verdict::Refused(Refusal::UnknownMemberId),
+            Err(_) => Verdict::AskShard,
+        }
     }
 
     /// Moves the last beat forward to `now`; an older `now` changes nothing.

@@ -27,7 +27,7 @@
 //! - A beat that comes after finds the mark. It cannot write over it, since it swaps only a tick.
 //!
 //! So no session is ended by an observation older than a beat that was answered with "alive", and
-//! no beat is answered with "alive" after the end. `models` checks it under loom.
+//! no beat is answered with "alive" after the end. `loom_models` checks it.
 //!
 //! # A beat just after the shard moved on
 //!
@@ -45,9 +45,9 @@
 
 mod beacon;
 mod directory;
-mod member;
 #[cfg(all(test, loom))]
-mod models;
+mod loom_models;
+mod member;
 
 pub use beacon::{Beacon, Phase};
 pub use directory::{Directory, DirectoryFull};

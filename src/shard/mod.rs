@@ -18,9 +18,9 @@ mod doors;
 mod driver;
 mod event;
 mod limits;
-mod mailbox;
 #[cfg(all(test, loom))]
-mod models;
+mod loom_models;
+mod mailbox;
 mod notes;
 mod ownership;
 mod placement;

@@ -105,7 +105,7 @@ pub struct ShardLoop<S, E> {
     #[cfg(test)]
     rings: std::sync::atomic::AtomicUsize,
     #[cfg(all(test, loom))]
-    pub(super) mutation: super::models::Mutation,
+    pub(super) mutation: super::loom_models::Mutation,
 }
 
 struct Held<S> {
@@ -167,7 +167,7 @@ impl<S, E> ShardLoop<S, E> {
             #[cfg(test)]
             rings: std::sync::atomic::AtomicUsize::new(0),
             #[cfg(all(test, loom))]
-            mutation: super::models::Mutation::None,
+            mutation: super::loom_models::Mutation::None,
         };
         (this, Driver { parker })
     }
@@ -244,6 +244,10 @@ impl<S, E> ShardLoop<S, E> {
     pub fn ring(&self) {
         #[cfg(test)]
         self.rings.fetch_add(1, Ordering::Relaxed);
+        #[cfg(all(test, loom))]
+        if self.mutation == super::loom_models::Mutation::NoBell {
+            return;
+        }
         self.bell.unpark();
     }
 
@@ -341,7 +345,7 @@ impl<S, E> ShardLoop<S, E> {
     /// Lets go, unless somebody wants another look.
     fn leave(&self) -> Left {
         #[cfg(all(test, loom))]
-        if self.mutation == super::models::Mutation::NoSecondLook {
+        if self.mutation == super::loom_models::Mutation::NoSecondLook {
             self.word.swap(0, Ordering::AcqRel);
             return Left::Idle;
         }

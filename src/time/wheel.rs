@@ -189,9 +189,8 @@ impl<T: Copy> Wheel<T> {
         // After a stall of more than a turn one turn visits every slot, and so all that is due.
         let last = target.min(self.walked.saturating_add(turn));
         while self.walked < last {
-            let step = match self.next_occupied(last) {
-                Some(step) => step,
-                None => break,
+            let Some(step) = self.occupied_after(self.walked, last) else {
+                break;
             };
             self.walked = step - 1;
             let index = self.index_of(step);
@@ -300,10 +299,6 @@ impl<T: Copy> Wheel<T> {
             from = step;
         }
         (earliest != u64::MAX).then_some(earliest)
-    }
-
-    fn next_occupied(&self, last: u64) -> Option<u64> {
-        self.occupied_after(self.walked, last)
     }
 
     /// The first step in `from + 1 ..= last` whose slot has entries; the range is at most a turn.
