@@ -16,6 +16,7 @@ use bytes::{Buf, Bytes, TryGetError};
 
 use super::LEADER_EPOCH;
 use super::error::TopicError;
+use super::settings::Effective;
 use crate::time::WallMs;
 
 /// The fields of a batch that the log acts upon.
@@ -38,9 +39,9 @@ impl Batch {
     ///
     /// `CorruptMessage` for lengths and checksum, `InvalidTxnState` for a transactional batch,
     /// `InvalidRecord` for what contradicts itself, magic 0 and 1 included, as Kafka answers.
-    pub(super) fn check(bytes: &[u8], max_bytes: usize) -> Result<Self, TopicError> {
+    pub(super) fn check(bytes: &[u8], effective: &Effective) -> Result<Self, TopicError> {
         let (base_offset, batch) = Self::frame(bytes)?;
-        if bytes.len() > max_bytes {
+        if bytes.len() > effective.max_message_bytes {
             return Err(TopicError::MessageTooLarge);
         }
         let (crc, covered) = (&bytes[CRC..ATTRIBUTES], &bytes[ATTRIBUTES..]);
@@ -66,7 +67,7 @@ impl Batch {
             return Err(TopicError::InvalidTimestamp);
         }
         if batch.attributes & CODEC == 0 {
-            batch.check_records(&bytes[RECORDS..])?;
+            batch.check_records(&bytes[RECORDS..], effective.compacts)?;
         }
         Ok(batch)
     }
@@ -110,12 +111,15 @@ impl Batch {
         }
     }
 
-    /// Walks uncompressed records: as many as counted, numbered in order, to the last byte.
-    fn check_records(&self, records: &[u8]) -> Result<(), TopicError> {
+    /// Walks uncompressed records: as many as counted, numbered in order, to the last byte, and
+    /// each with a key if the topic is to be compacted.
+    fn check_records(&self, records: &[u8], with_keys: bool) -> Result<(), TopicError> {
         let mut walk = Records { rest: records };
         for expected in 0..self.count {
             match walk.next() {
-                Some(record) if record.offset_delta == i64::from(expected) => {}
+                Some(record)
+                    if record.offset_delta == i64::from(expected)
+                        && (record.has_key || !with_keys) => {}
                 _ => return Err(TopicError::InvalidRecord),
             }
         }
@@ -193,6 +197,7 @@ pub(super) fn find_timestamp(
 struct Record {
     timestamp_delta: i64,
     offset_delta: i64,
+    has_key: bool,
 }
 
 /// A walk over uncompressed records; ends at the first that does not fit.
@@ -219,6 +224,7 @@ impl Iterator for Records<'_> {
         let found = Record {
             timestamp_delta: varint(&mut record)?,
             offset_delta: varint(&mut record)?,
+            has_key: varint(&mut record)? >= 0,
         };
         self.rest = rest;
         Some(found)
