@@ -12,9 +12,7 @@ use super::lock::{Lock, Shared};
 use super::offsets::{self, EpochEnd, ListedOffset, OffsetSpec};
 use super::partition::{Appended, Partition};
 use super::producers::ProducerIdentity;
-use super::registry::{
-    DeletedTopic, NewTopic, Registry, ReplicaAssignment, TopicKey, TopicSummary, check_name,
-};
+use super::registry::{DeletedTopic, NewTopic, Registry, TopicKey, TopicSummary, check_name};
 use super::session::Sessions;
 use super::settings::{ConfigChange, ConfigEntry, Effective};
 use super::topic::Topic;
@@ -106,8 +104,8 @@ impl Topics {
         })
     }
 
-    /// Raises a topic's number of partitions to `total`; `assignments` are the new ones' replicas,
-    /// or empty. The topic as it is afterwards.
+    /// Raises a topic's number of partitions to `total`; `replicas` are the nodes of each
+    /// new one, or empty. The topic as it is afterwards.
     ///
     /// # Errors
     ///
@@ -117,13 +115,13 @@ impl Topics {
         &self,
         key: &TopicKey,
         total: i32,
-        assignments: &[ReplicaAssignment],
+        replicas: &[Vec<i32>],
         validate_only: bool,
     ) -> Result<TopicSummary, TopicError> {
         let budget = (!validate_only).then_some(&self.budget);
         self.registry
             .write()
-            .grow(key, total, assignments, &self.config, budget)
+            .grow(key, total, replicas, &self.config, budget)
     }
 
     /// What there is to know of a topic.

@@ -128,11 +128,7 @@ fn partitions_only_grow() {
             .produce(&name("t"), 4, &batch(1).bytes(), NOW)
             .is_ok()
     );
-    let wrong = ReplicaAssignment {
-        partition: 5,
-        nodes: vec![9],
-    };
-    let refusal = topics.create_partitions(&name("t"), 6, &[wrong], false);
+    let refusal = topics.create_partitions(&name("t"), 6, &[vec![9]], false);
     assert_eq!(refusal, Err(TopicError::InvalidReplicaAssignment));
 }
 
