@@ -16,6 +16,7 @@ use bytes::{Buf, Bytes, TryGetError};
 
 use super::LEADER_EPOCH;
 use super::error::TopicError;
+use super::settings::Effective;
 use crate::time::WallMs;
 
 /// The fields of a batch that the log acts upon.
@@ -24,6 +25,7 @@ pub(super) struct Batch {
     pub(super) attributes: i16,
     pub(super) last_offset_delta: i32,
     pub(super) base_timestamp: i64,
+    /// Of the records where they can be read, else what the header says.
     pub(super) max_timestamp: i64,
     pub(super) producer_id: i64,
     pub(super) producer_epoch: i16,
@@ -38,9 +40,9 @@ impl Batch {
     ///
     /// `CorruptMessage` for lengths and checksum, `InvalidTxnState` for a transactional batch,
     /// `InvalidRecord` for what contradicts itself, magic 0 and 1 included, as Kafka answers.
-    pub(super) fn check(bytes: &[u8], max_bytes: usize) -> Result<Self, TopicError> {
-        let (base_offset, batch) = Self::frame(bytes)?;
-        if bytes.len() > max_bytes {
+    pub(super) fn check(bytes: &[u8], effective: &Effective) -> Result<Self, TopicError> {
+        let (base_offset, mut batch) = Self::frame(bytes)?;
+        if bytes.len() > effective.max_message_bytes {
             return Err(TopicError::MessageTooLarge);
         }
         let (crc, covered) = (&bytes[CRC..ATTRIBUTES], &bytes[ATTRIBUTES..]);
@@ -66,7 +68,7 @@ impl Batch {
             return Err(TopicError::InvalidTimestamp);
         }
         if batch.attributes & CODEC == 0 {
-            batch.check_records(&bytes[RECORDS..])?;
+            batch.max_timestamp = batch.check_records(&bytes[RECORDS..], effective.compacts)?;
         }
         Ok(batch)
     }
@@ -110,17 +112,20 @@ impl Batch {
         }
     }
 
-    /// Walks uncompressed records: as many as counted, numbered in order, to the last byte.
-    fn check_records(&self, records: &[u8]) -> Result<(), TopicError> {
+    /// Walks uncompressed records: as many as counted, numbered in order, to the last byte, and
+    /// each with a key if the topic is to be compacted. Their largest timestamp.
+    fn check_records(&self, records: &[u8], with_keys: bool) -> Result<i64, TopicError> {
         let mut walk = Records { rest: records };
+        let mut newest = i64::MIN;
         for expected in 0..self.count {
-            match walk.next() {
-                Some(record) if record.offset_delta == i64::from(expected) => {}
-                _ => return Err(TopicError::InvalidRecord),
+            let record = walk.next().ok_or(TopicError::InvalidRecord)?;
+            if record.offset_delta != i64::from(expected) || (with_keys && !record.has_key) {
+                return Err(TopicError::InvalidRecord);
             }
+            newest = newest.max(self.base_timestamp.saturating_add(record.timestamp_delta));
         }
         if walk.rest.is_empty() {
-            Ok(())
+            Ok(newest)
         } else {
             Err(TopicError::InvalidRecord)
         }
@@ -137,12 +142,15 @@ impl Batch {
         let wrapped = sum % (i64::from(i32::MAX) + 1);
         i32::try_from(wrapped).expect("a remainder of 2^31 fits")
     }
+}
 
-    /// A copy of the batch as it is stored: with its offset and leader epoch, and stamped if the
-    /// log gives the time.
-    pub(super) fn stored(bytes: &[u8], base_offset: i64, stamp: Option<WallMs>) -> Bytes {
+/// A copy of a checked batch that is ready to be stored, but for its offset.
+pub(super) struct Unplaced(Vec<u8>);
+
+impl Unplaced {
+    /// Copies the batch, with the leader epoch and, if the log gives the time, the stamp.
+    pub(super) fn copy(bytes: &[u8], stamp: Option<WallMs>) -> Self {
         let mut copy = bytes.to_vec();
-        copy[..LENGTH].copy_from_slice(&base_offset.to_be_bytes());
         copy[LEADER..MAGIC].copy_from_slice(&LEADER_EPOCH.to_be_bytes());
         if let Some(WallMs(now)) = stamp {
             copy[ATTRIBUTES + 1] |= LOG_APPEND_TIME.to_be_bytes()[1];
@@ -150,18 +158,13 @@ impl Batch {
             let crc = crc32c::crc32c(&copy[ATTRIBUTES..]);
             copy[CRC..ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
         }
-        Bytes::from(copy)
+        Self(copy)
     }
 
-    /// The largest timestamp: of the records where they can be read, else what the header says.
-    pub(super) fn newest_timestamp(&self, bytes: &[u8]) -> i64 {
-        if self.attributes & CODEC != 0 {
-            return self.max_timestamp;
-        }
-        let deltas = Records::of(bytes).map(|record| record.timestamp_delta);
-        deltas.max().map_or(self.max_timestamp, |delta| {
-            self.base_timestamp.saturating_add(delta)
-        })
+    /// Gives it its place in the log.
+    pub(super) fn at(mut self, base_offset: i64) -> Bytes {
+        self.0[..LENGTH].copy_from_slice(&base_offset.to_be_bytes());
+        Bytes::from(self.0)
     }
 }
 
@@ -193,6 +196,7 @@ pub(super) fn find_timestamp(
 struct Record {
     timestamp_delta: i64,
     offset_delta: i64,
+    has_key: bool,
 }
 
 /// A walk over uncompressed records; ends at the first that does not fit.
@@ -219,6 +223,7 @@ impl Iterator for Records<'_> {
         let found = Record {
             timestamp_delta: varint(&mut record)?,
             offset_delta: varint(&mut record)?,
+            has_key: varint(&mut record)? >= 0,
         };
         self.rest = rest;
         Some(found)

@@ -33,7 +33,8 @@ pub enum TopicError {
     InvalidConfig(String),
     /// `INVALID_REQUEST`: the request contradicts itself.
     InvalidRequest,
-    /// `POLICY_VIOLATION`: the count of topics or partitions of the node is at its limit.
+    /// `POLICY_VIOLATION`: the count of topics or partitions of the node is at its limit, or
+    /// records of a topic that is only to be compacted were to be deleted.
     PolicyViolation,
     /// `OUT_OF_ORDER_SEQUENCE_NUMBER`: a gap in an idempotent producer's numbers.
     OutOfOrderSequence,
@@ -81,7 +82,7 @@ impl fmt::Display for TopicError {
             }
             Self::InvalidConfig(reason) => reason,
             Self::InvalidRequest => "the request contradicts itself",
-            Self::PolicyViolation => "the node has its maximum of topics or partitions",
+            Self::PolicyViolation => "a limit of the node or the cleanup policy forbids it",
             Self::OutOfOrderSequence => "the sequence number is not the one that comes next",
             Self::InvalidProducerEpoch => "the producer has written under a newer epoch",
             Self::InvalidTxnState => "transactions are not supported",

@@ -12,9 +12,7 @@ use super::lock::{Lock, Shared};
 use super::offsets::{self, EpochEnd, ListedOffset, OffsetSpec};
 use super::partition::{Appended, Partition};
 use super::producers::ProducerIdentity;
-use super::registry::{
-    DeletedTopic, NewTopic, Registry, ReplicaAssignment, TopicKey, TopicSummary, check_name,
-};
+use super::registry::{DeletedTopic, NewTopic, Registry, TopicKey, TopicSummary, check_name};
 use super::session::Sessions;
 use super::settings::{ConfigChange, ConfigEntry, Effective};
 use super::topic::Topic;
@@ -106,8 +104,8 @@ impl Topics {
         })
     }
 
-    /// Raises a topic's number of partitions to `total`; `assignments` are the new ones' replicas,
-    /// or empty. The topic as it is afterwards.
+    /// Raises a topic's number of partitions to `total`; `replicas` are the nodes of each
+    /// new one, or empty. The topic as it is afterwards.
     ///
     /// # Errors
     ///
@@ -117,13 +115,13 @@ impl Topics {
         &self,
         key: &TopicKey,
         total: i32,
-        assignments: &[ReplicaAssignment],
+        replicas: &[Vec<i32>],
         validate_only: bool,
     ) -> Result<TopicSummary, TopicError> {
         let budget = (!validate_only).then_some(&self.budget);
         self.registry
             .write()
-            .grow(key, total, assignments, &self.config, budget)
+            .grow(key, total, replicas, &self.config, budget)
     }
 
     /// What there is to know of a topic.
@@ -132,9 +130,7 @@ impl Topics {
     ///
     /// `UnknownTopicOrPartition`, `UnknownTopicId`; `InvalidTopic` if no topic can have the name.
     pub fn describe(&self, key: &TopicKey) -> Result<TopicSummary, TopicError> {
-        if let TopicKey::Name(name) = key {
-            check_name(name.as_str())?;
-        }
+        check_key(key)?;
         Ok(self.registry.read().find(key)?.summary())
     }
 
@@ -162,8 +158,9 @@ impl Topics {
     ///
     /// # Errors
     ///
-    /// `UnknownTopicOrPartition` or `UnknownTopicId`.
+    /// `UnknownTopicOrPartition`, `UnknownTopicId`; `InvalidTopic` if no topic can have the name.
     pub fn describe_configs(&self, key: &TopicKey) -> Result<Vec<ConfigEntry>, TopicError> {
+        check_key(key)?;
         Ok(self.topic(key)?.describe_configs(&self.config))
     }
 
@@ -215,7 +212,7 @@ impl Topics {
         now: WallMs,
     ) -> Result<Appended, TopicError> {
         let (partition, effective) = self.partition(key, partition)?;
-        let batch = Batch::check(records, effective.max_message_bytes)?;
+        let batch = Batch::check(records, &effective)?;
         partition
             .append(&batch, records, &effective, now)
             .map_err(|error| gone_by(key, error))
@@ -273,14 +270,18 @@ impl Topics {
     ///
     /// # Errors
     ///
-    /// `UnknownTopicOrPartition`, `UnknownTopicId`; `OffsetOutOfRange` beyond the log end.
+    /// `UnknownTopicOrPartition`, `UnknownTopicId`; `OffsetOutOfRange` beyond the log end,
+    /// `PolicyViolation` if the topic is only to be compacted.
     pub fn delete_records(
         &self,
         key: &TopicKey,
         partition: PartitionIndex,
         before: i64,
     ) -> Result<i64, TopicError> {
-        let (partition, _) = self.partition(key, partition)?;
+        let (partition, effective) = self.partition(key, partition)?;
+        if effective.compacts && !effective.deletes {
+            return Err(TopicError::PolicyViolation);
+        }
         partition.delete_before(before)
     }
 
@@ -294,6 +295,13 @@ impl Topics {
         partition: PartitionIndex,
     ) -> Result<(Arc<Partition>, Effective), TopicError> {
         self.registry.read().find(key)?.partition(partition)
+    }
+}
+
+fn check_key(key: &TopicKey) -> Result<(), TopicError> {
+    match key {
+        TopicKey::Name(name) => check_name(name.as_str()),
+        TopicKey::Id(_) => Ok(()),
     }
 }
 

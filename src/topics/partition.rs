@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::batch::{self, Batch};
+use super::batch::{self, Batch, Unplaced};
 use super::budget::Budget;
 use super::error::TopicError;
 use super::lock::Lock;
@@ -49,6 +49,8 @@ impl Partition {
         now: WallMs,
     ) -> Result<Appended, TopicError> {
         let stamp = effective.log_append_time.then_some(now);
+        // The copy is made before the lock is taken, so that readers do not wait for it.
+        let copy = Unplaced::copy(bytes, stamp);
         let log = &mut *self.log.lock();
         if log.closed {
             return Err(TopicError::UnknownTopicOrPartition);
@@ -66,8 +68,8 @@ impl Partition {
         let stored = Stored {
             base: log.end,
             last: end - 1,
-            max_timestamp: stamp.map_or_else(|| batch.newest_timestamp(bytes), |WallMs(now)| now),
-            bytes: Batch::stored(bytes, log.end, stamp),
+            max_timestamp: stamp.map_or(batch.max_timestamp, |WallMs(now)| now),
+            bytes: copy.at(log.end),
         };
         log.bytes += stored.bytes.len() as u64;
         log.batches.push_back(stored);
@@ -223,7 +225,7 @@ impl Partition {
         Ok(newest.map(|stored| {
             let timestamp = stored.max_timestamp;
             batch::find_timestamp(&stored.bytes, stored.base, start, timestamp)
-                .unwrap_or((stored.base.max(start), timestamp))
+                .unwrap_or_else(|| (stored.base.max(start), timestamp))
         }))
     }
 

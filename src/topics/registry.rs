@@ -137,12 +137,12 @@ impl Registry {
         Ok(summary)
     }
 
-    /// Raises the number of partitions to `total`.
+    /// Raises the number of partitions to `total`; without a budget only says whether it could.
     pub(super) fn grow(
         &mut self,
         key: &TopicKey,
         total: i32,
-        assignments: &[ReplicaAssignment],
+        replicas: &[Vec<i32>],
         config: &TopicsConfig,
         budget: Option<&Arc<Budget>>,
     ) -> Result<TopicSummary, TopicError> {
@@ -152,9 +152,9 @@ impl Registry {
         if total <= current {
             return Err(TopicError::InvalidPartitions);
         }
-        if !assignments.is_empty() {
-            let placed = assignments.len() == total - current
-                && assignments.iter().all(|one| one.nodes == [config.node_id]);
+        if !replicas.is_empty() {
+            let placed = replicas.len() == total - current
+                && replicas.iter().all(|nodes| nodes[..] == [config.node_id]);
             if !placed {
                 return Err(TopicError::InvalidReplicaAssignment);
             }

@@ -51,17 +51,19 @@ pub(super) struct Sessions {
     by_id: BTreeMap<i32, Session>,
     // Of all sessions.
     partitions: usize,
-    sessions_max: usize,
-    partitions_max: usize,
+    // The most sessions.
+    slots: usize,
+    // The most partitions of all sessions.
+    places: usize,
 }
 
 impl Sessions {
-    pub(super) fn new(sessions_max: usize, partitions_max: usize) -> Self {
+    pub(super) fn new(slots: usize, places: usize) -> Self {
         Self {
             by_id: BTreeMap::new(),
             partitions: 0,
-            sessions_max,
-            partitions_max,
+            slots,
+            places,
         }
     }
 
@@ -110,7 +112,7 @@ impl Sessions {
             self.close(id);
             return Ok((Mode::Sessionless, Vec::new()));
         }
-        if self.partitions > self.partitions_max {
+        if self.partitions > self.places {
             // No room for what was added: the client comes back with a full fetch.
             self.close(id);
             return Err(TopicError::FetchSessionIdNotFound);
@@ -122,7 +124,7 @@ impl Sessions {
     /// Opens a session for a full fetch that was answered; 0 if there is no room for it.
     pub(super) fn admit(&mut self, by_id: bool, wanted: Vec<Cached>, now: WallMs) -> i32 {
         let size = wanted.len();
-        if self.partitions + size > self.partitions_max || !self.make_slot(size, now) {
+        if self.partitions + size > self.places || !self.make_slot(size, now) {
             return NO_SESSION;
         }
         let id = self.fresh_id();
@@ -185,7 +187,7 @@ impl Sessions {
     /// Makes room for a session as Kafka does: one that was idle for long goes first, else one
     /// that had its time and is smaller than the new one.
     fn make_slot(&mut self, size: usize, now: WallMs) -> bool {
-        if self.by_id.len() < self.sessions_max {
+        if self.by_id.len() < self.slots {
             return true;
         }
         let old = |since: WallMs| now.0.saturating_sub(since.0) > EVICTION_MS;

@@ -1,9 +1,9 @@
 //! The configuration of one topic: Kafka's keys, their defaults, rules and effects.
 //!
 //! Every topic key of Kafka 4 is accepted and shown, so that tools which set them work. Four have
-//! an effect: `retention.bytes`, `max.message.bytes`, `message.timestamp.type`, and whether
-//! `cleanup.policy` contains `delete` (without it nothing is dropped by retention; nothing is ever
-//! compacted).
+//! an effect: `retention.bytes`, `max.message.bytes`, `message.timestamp.type`, and
+//! `cleanup.policy`: without `delete` nothing is dropped by size and with `compact` each record
+//! needs a key, though nothing is ever compacted.
 
 use std::collections::BTreeMap;
 
@@ -74,6 +74,9 @@ pub(super) struct Effective {
     pub(super) retention_bytes: Option<u64>,
     pub(super) max_message_bytes: usize,
     pub(super) log_append_time: bool,
+    /// Whether old records of a key are to go; they do not, yet each record needs a key.
+    pub(super) compacts: bool,
+    pub(super) deletes: bool,
     pub(super) producers_max: usize,
 }
 
@@ -148,16 +151,19 @@ impl Settings {
     /// What has an effect.
     pub(super) fn effective(&self, config: &TopicsConfig) -> Effective {
         let retention = self.number(RETENTION_BYTES, config.log_retention_bytes);
-        let deletes = self
+        let policy = self
             .set
             .get(CLEANUP_POLICY)
-            .is_none_or(|policy| policy.split(',').any(|one| one.trim() == "delete"));
+            .map_or("delete", String::as_str);
+        let has = |wanted| policy.split(',').any(|one| one.trim() == wanted);
         let max_message = self.number(MAX_MESSAGE_BYTES, config.max_message_bytes.into());
         let stamps = self.set.get(TIMESTAMP_TYPE);
         Effective {
-            retention_bytes: u64::try_from(retention).ok().filter(|_| deletes),
+            retention_bytes: u64::try_from(retention).ok().filter(|_| has("delete")),
             max_message_bytes: usize::try_from(max_message).unwrap_or(0),
             log_append_time: stamps.is_some_and(|stamps| stamps == "LogAppendTime"),
+            compacts: has("compact"),
+            deletes: has("delete"),
             producers_max: config.producers_per_partition_max.max(1),
         }
     }

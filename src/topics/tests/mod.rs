@@ -2,4 +2,12 @@
 
 mod sample;
 
+mod configs;
+mod fetch;
+mod offsets;
 mod produce;
+mod producers;
+mod registry;
+mod retention;
+mod sessions;
+mod waiting;

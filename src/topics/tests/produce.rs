@@ -167,7 +167,9 @@ fn an_unknown_topic_or_partition_takes_nothing() {
 
 proptest! {
     #[test]
-    fn random_bytes_are_refused_and_nothing_breaks(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn random_bytes_are_refused_and_nothing_breaks(
+        bytes in prop::collection::vec(any::<u8>(), 0..300),
+    ) {
         let topics = topics_with("t", 1);
         prop_assert!(produce(&topics, &bytes).is_err());
         prop_assert_eq!(topics.bytes_used(), 0);
