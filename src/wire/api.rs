@@ -31,13 +31,12 @@ macro_rules! apis {
         impl ApiKey {
             /// The row of the table.
             pub const fn api(self) -> &'static Api {
-                const ROWS: &[Api] = &APIS;
-                // Rows and variants are generated from one list, in one order.
-                let mut row = 0;
-                while ROWS[row].key as i16 != self as i16 {
-                    row += 1;
+                match self {
+                    $(Self::$name => {
+                        const ROW: &Api = &APIS[index_of(ApiKey::$name)];
+                        ROW
+                    })*
                 }
-                &ROWS[row]
             }
 
             /// The API of a key; `None` for one that has no codec here.
@@ -88,6 +87,15 @@ apis! {
     ConsumerGroupHeartbeat = 68, 0..=1, announced from 0, flexible 0, offered false;
     ConsumerGroupDescribe = 69, 0..=1, announced from 0, flexible 0, offered false;
     DescribeTopicPartitions = 75, 0..=0, announced from 0, flexible 0, offered true;
+}
+
+/// Where the row of an API is in [`APIS`].
+const fn index_of(key: ApiKey) -> usize {
+    let mut index = 0;
+    while APIS[index].key as i16 != key as i16 {
+        index += 1;
+    }
+    index
 }
 
 /// A row of the table of APIs.

@@ -1,21 +1,12 @@
 //! The heartbeat's reply, whose bytes are known before the request comes.
 //!
-//! The request needs no path of its own: what [`schema`](crate::wire) makes of it is borrowed,
-//! without a loop or an allocation. The reply is one fixed array with two numbers put in.
+//! The request has no path of its own: what [`HeartbeatRequest`] decodes is borrowed, with no loop
+//! and no allocation, and a decoder by hand was not measurably faster (30 to 40 ns for either,
+//! most of it the check for UTF-8).
+//!
+//! [`HeartbeatRequest`]: super::messages::HeartbeatRequest
 
-use super::codec::{DecodeError, Message};
 use super::error_code::ErrorCode;
-use super::messages::HeartbeatRequest;
-
-/// Reads the body of a heartbeat.
-///
-/// # Errors
-///
-/// Where the version is not known or the bytes are no heartbeat.
-#[inline]
-pub fn decode(body: &[u8], version: i16) -> Result<HeartbeatRequest<'_>, DecodeError> {
-    HeartbeatRequest::decode(body, version)
-}
 
 /// Appends the whole reply to a heartbeat: length, header, body, with no throttling.
 ///

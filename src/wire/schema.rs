@@ -220,3 +220,120 @@ macro_rules! schema {
 }
 
 pub(crate) use schema;
+
+#[cfg(test)]
+mod tests {
+    use crate::ids::TopicId;
+    use crate::wire::codec::{DecodeError, Message, NEVER, Writer};
+
+    schema! {
+        /// A stored record: versions and encoding of its own, no API.
+        pub(crate) struct Value<'a>(versions 0..=4, flexible 4) {
+            offset: i64, 0..;
+            leader_epoch: i32, 3.., default -1;
+            metadata: &'a str, 0..;
+            expire_timestamp: i64, 1..=1, default -1;
+            topic_id: TopicId, 4.., tag 0;
+            classic: Option<Classic<'a>>, 4.., tag 2;
+        }
+
+        /// A struct that may be null.
+        pub(crate) struct Classic<'a> {
+            timeout_ms: i32, 0..;
+            protocols: Vec<&'a [u8]>, 0..;
+        }
+
+        /// A key: never flexible, no lifetime.
+        pub(crate) struct Key(versions 1..=1, flexible NEVER) {
+            partition: i32, 1..;
+            reserved: Option<Empty>, 1..;
+        }
+
+        /// A struct without fields.
+        pub(crate) struct Empty {}
+    }
+
+    fn encode<'a, M: Message<'a>>(message: &M, version: i16) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut writer = Writer::new(&mut out);
+        message.encode(&mut writer, version);
+        writer.finish().unwrap();
+        out
+    }
+
+    #[test]
+    fn fields_are_read_and_written_in_their_versions_only() {
+        let value = Value {
+            offset: 1,
+            leader_epoch: 2,
+            metadata: "m",
+            ..Value::default()
+        };
+        let expiring = Value {
+            expire_timestamp: 9,
+            ..value.clone()
+        };
+        assert_eq!(encode(&expiring, 0), b"\0\0\0\0\0\0\0\x01\0\x01m");
+        assert_eq!(
+            encode(&expiring, 1),
+            b"\0\0\0\0\0\0\0\x01\0\x01m\0\0\0\0\0\0\0\x09"
+        );
+        assert_eq!(encode(&expiring, 3), b"\0\0\0\0\0\0\0\x01\0\0\0\x02\0\x01m");
+        assert_eq!(encode(&expiring, 4), b"\0\0\0\0\0\0\0\x01\0\0\0\x02\x02m\0");
+        assert_eq!(Value::decode_exact(&encode(&expiring, 4), 4), Ok(value));
+    }
+
+    #[test]
+    fn tagged_fields_are_written_where_they_are_not_the_default() {
+        let protocols = vec![&b"x"[..]; 100];
+        let value = Value {
+            topic_id: TopicId([1; 16]),
+            classic: Some(Classic {
+                timeout_ms: 7,
+                protocols,
+            }),
+            ..Value::default()
+        };
+        let bytes = encode(&value, 4);
+        // Offset, epoch, text; two tags; the second one's size (206) takes two bytes.
+        assert_eq!(bytes[13..15], [2, 0]);
+        assert_eq!(bytes[15], 16);
+        assert_eq!(bytes[32..41], [2, 0xce, 1, 1, 0, 0, 0, 7, 101]);
+        assert_eq!(Value::decode_exact(&bytes, 4), Ok(value.clone()));
+        assert_eq!(
+            Value::decode_exact(&encode(&value, 3), 3),
+            Ok(Value::default())
+        );
+    }
+
+    #[test]
+    fn a_tagged_field_is_filled_by_its_value_and_the_last_of_two_counts() {
+        let mut bytes = encode(&Value::default(), 4);
+        bytes.pop();
+        let tags = |tags: &[u8]| [&bytes[..], tags].concat();
+        let twice = [&[2, 0, 16][..], &[1; 16], &[0, 16], &[2; 16]].concat();
+        let read = Value::decode_exact(&tags(&twice), 4).map(|value| value.topic_id);
+        assert_eq!(read, Ok(TopicId([2; 16])));
+        let loose = [&[1, 0, 17][..], &[1; 17]].concat();
+        assert_eq!(
+            Value::decode_exact(&tags(&loose), 4),
+            Err(DecodeError::TagSize { tag: 0, left: 1 })
+        );
+    }
+
+    #[test]
+    fn a_struct_is_null_by_its_first_byte() {
+        let key = Key {
+            partition: 3,
+            reserved: None,
+        };
+        assert_eq!(encode(&key, 1), b"\0\0\0\x03\xff");
+        assert_eq!(Key::decode_exact(b"\0\0\0\x03\xff", 1), Ok(key));
+        let key = Key {
+            partition: 3,
+            reserved: Some(Empty {}),
+        };
+        assert_eq!(Key::decode_exact(&encode(&key, 1), 1), Ok(key));
+        assert_eq!(Key::decode_exact(b"", 0), Err(DecodeError::Version(0)));
+    }
+}

@@ -242,6 +242,10 @@ impl<'a, T: Field<'a>> Nullable<'a> for Vec<T> {
         };
         let mut elements = Self::with_capacity(count.min(ARRAY_CAPACITY_MAX));
         for _ in 0..count {
+            if elements.len() == elements.capacity() {
+                // Doubled like any vector, yet never beyond the count.
+                elements.reserve_exact(elements.len().min(count - elements.len()));
+            }
             elements.push(T::read(reader, version)?);
         }
         Ok(Some(elements))

@@ -257,9 +257,21 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn tagged_fields(
         &mut self,
+        known: impl FnMut(u32, &mut Self) -> Result<bool, DecodeError>,
+    ) -> Result<(), DecodeError> {
+        match self.uvarint()? {
+            0 => Ok(()),
+            count => self.some_tagged_fields(count as usize, known),
+        }
+    }
+
+    /// Out of line: hardly any struct has one.
+    #[cold]
+    fn some_tagged_fields(
+        &mut self,
+        count: usize,
         mut known: impl FnMut(u32, &mut Self) -> Result<bool, DecodeError>,
     ) -> Result<(), DecodeError> {
-        let count = self.uvarint()? as usize;
         // A tag and its size take a byte each at least.
         if count > self.rest.len() / 2 {
             return Err(DecodeError::Count {
