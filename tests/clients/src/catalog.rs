@@ -28,6 +28,8 @@ pub enum Client {
 pub enum Verb {
     /// Keep its place in the group over a restart (KIP-345).
     RestartStatic,
+    /// The same as the group's leader.
+    RestartStaticLeader,
     /// Delete single committed offsets (`OffsetDelete`).
     DeleteOffsets,
     /// Delete a group.
@@ -51,6 +53,12 @@ pub const EXCEPTIONS: &[Exception] = &[
         client: Client::KafkaJs,
         verb: Verb::RestartStatic,
         reason: "KafkaJS 2 has no group.instance.id",
+    },
+    Exception {
+        client: Client::Franz,
+        verb: Verb::RestartStaticLeader,
+        reason: "a franz-go leader that restarts assigns anew by itself, and asks for a rebalance \
+                 if that differs from what it got back (the limit of KIP-814 that it works around)",
     },
     Exception {
         client: Client::KafkaJs,

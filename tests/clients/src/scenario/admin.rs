@@ -149,7 +149,8 @@ fn delete_group(stage: &mut Stage) -> Result<(), Failure> {
         Err(_) => true,
     };
     Failure::unless(gone, || format!("deleted, but described as {verdict:?}"))?;
-    let left = offsets(stage)?;
+    let command = format!("offsets {} {}", stage.group, stage.topic);
+    let left = stage.ask(&command)?.unwrap_or_default();
     Failure::unless(left.is_empty(), || {
         format!("deleted, but its offsets are {left:?}")
     })

@@ -34,7 +34,13 @@ pub fn static_restart(stage: &mut Stage) -> Result<(), Failure> {
     all_arrive_once(stage, "between", 80)?;
     commit_all(stage, &[red, blue], 160)?;
 
-    let red = restart(stage, blue, red, "red", Stage::kill)?;
+    let (red, blue) = match stage.client.lacks(Verb::RestartStaticLeader) {
+        None => (restart(stage, blue, red, "red", Stage::kill)?, blue),
+        Some(reason) => {
+            stage.note(&format!("kills the follower, not the leader: {reason}"));
+            (red, restart(stage, red, blue, "blue", Stage::kill)?)
+        }
+    };
     produce(stage, "behind", 80)?;
     all_arrive_once(stage, "behind", 80)?;
     commit_all(stage, &[red, blue], 240)?;
