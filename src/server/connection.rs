@@ -14,7 +14,8 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::buf::Chain;
+use bytes::{Buf, BufMut, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Sleep, sleep, timeout};
 
@@ -32,7 +33,7 @@ pub(super) struct Connection<'a, S: Service, I> {
     stream: I,
     state: S::Connection,
     input: Input,
-    out: BytesMut,
+    out: Vec<u8>,
     // Requests of the burst that are answered and not counted yet.
     answered: Vec<(Api, u64)>,
     active: Tick,
@@ -47,7 +48,7 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
             stream,
             state: node.service.connect(peer),
             input: Input::new(),
-            out: BytesMut::new(),
+            out: Vec::new(),
             answered: Vec::new(),
             active: node.clock.now().tick,
         }
@@ -191,14 +192,16 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
         let first = poll_fn(|cx| Poll::Ready(stream.as_mut().poll_write(cx, &self.out))).await;
         if let Poll::Ready(written) = first {
             let written = written.map_err(|error| reason_of(&error))?;
-            self.out.advance(written);
-        }
-        if !self.out.is_empty() {
+            if written < self.out.len() {
+                let rest = Bytes::from(std::mem::take(&mut self.out)).slice(written..);
+                self.write_all(rest.chain(Bytes::new())).await?;
+            }
+        } else {
             self.flush_with(Bytes::new()).await?;
         }
         self.out.clear();
         if self.out.capacity() > OUT_KEPT_BYTES_MAX {
-            self.out = BytesMut::new();
+            self.out = Vec::new();
         }
         Ok(())
     }
@@ -206,7 +209,11 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
     /// Writes all answers so far and `more` behind them, as long as the peer takes some of it
     /// within the time of silence.
     async fn flush_with(&mut self, more: Bytes) -> Result<(), CloseReason> {
-        let mut left = self.out.split().freeze().chain(more);
+        let before = Bytes::from(std::mem::take(&mut self.out));
+        self.write_all(before.chain(more)).await
+    }
+
+    async fn write_all(&mut self, mut left: Chain<Bytes, Bytes>) -> Result<(), CloseReason> {
         while left.has_remaining() {
             let write = self.stream.write_buf(&mut left);
             match timeout(self.node.limits.idle, write).await {
@@ -250,7 +257,7 @@ impl Drop for Taken<'_> {
 }
 
 /// Writes the length of what follows `start` into its first four bytes.
-fn patch_length(out: &mut BytesMut, start: usize) -> bool {
+fn patch_length(out: &mut [u8], start: usize) -> bool {
     let Some(frame) = out.get_mut(start..) else {
         return false;
     };

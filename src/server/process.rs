@@ -12,7 +12,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -110,7 +109,7 @@ impl Service for NotYet {
 
     fn connect(&self, _: &Peer) {}
 
-    fn call(&self, (): &mut (), _: &[u8], _: Now, _: &mut BytesMut) -> Handled {
+    fn call(&self, (): &mut (), _: &[u8], _: Now, _: &mut Vec<u8>) -> Handled {
         Handled::Close
     }
 

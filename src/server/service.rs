@@ -5,7 +5,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::time::Now;
 
@@ -33,7 +33,7 @@ pub trait Service: Send + Sync + 'static {
         connection: &mut Self::Connection,
         frame: &[u8],
         now: Now,
-        out: &mut BytesMut,
+        out: &mut Vec<u8>,
     ) -> Handled;
 
     /// The server stops: requests that wait must be answered now, and new ones refused.

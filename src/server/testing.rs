@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::watch;
 
@@ -65,7 +65,7 @@ impl Service for Script {
         Open(Arc::clone(&self.open))
     }
 
-    fn call(&self, _: &mut Open, frame: &[u8], _: Now, out: &mut BytesMut) -> Handled {
+    fn call(&self, _: &mut Open, frame: &[u8], _: Now, out: &mut Vec<u8>) -> Handled {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let echo = frame.get(3..).unwrap_or_default().to_vec();
         match frame.get(2) {

@@ -1,0 +1,111 @@
+//! From frames to the engine and the topics, and back: a file for each kin of APIs.
+//!
+//! An API is one function: it reads its request, asks, and gives a closure that writes the
+//! response. What is answered at once is written into the burst; what has to wait becomes a
+//! future, and the closure writes then.
+
+mod call;
+mod coordinators;
+mod groups;
+mod members;
+mod offsets;
+mod versions;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::service::{Handled, Peer, Service};
+use crate::config::Config;
+use crate::engine::{Engine, MemberHandle};
+use crate::time::Now;
+use crate::topics::Topics;
+use crate::wire::{ApiKey, HeaderError, RequestHeader};
+use call::Call;
+
+/// The node's number, in every answer that names one.
+const NODE_ID: i32 = 1;
+
+/// Members whose handles a connection keeps; a client has one, a proxy a few.
+const HANDLES_MAX: usize = 8;
+
+/// Carries out Kafka requests on an engine and on topics.
+#[derive(Debug)]
+pub struct Broker {
+    engine: Engine,
+    topics: Arc<Topics>,
+    config: Config,
+    advertised: Option<(String, u16)>,
+    cluster_id: String,
+}
+
+/// What is remembered of one connection.
+#[derive(Debug)]
+pub struct Remembered {
+    /// The client's address in Java's form, as descriptions show it: `/127.0.0.1`.
+    host: Arc<str>,
+    local: SocketAddr,
+    /// Members that beat on this connection, the latest last.
+    handles: Vec<MemberHandle>,
+}
+
+impl Broker {
+    /// A broker that tells clients to come to `advertised`, or else to wherever they came.
+    pub fn new(
+        engine: Engine,
+        topics: Arc<Topics>,
+        config: Config,
+        advertised: Option<(String, u16)>,
+    ) -> Self {
+        let cluster_id = uuid::Uuid::new_v4().simple().to_string();
+        Self { engine, topics, config, advertised, cluster_id }
+    }
+
+    /// Where clients of that connection are told to go.
+    fn address(&self, connection: &Remembered) -> (String, i32) {
+        match &self.advertised {
+            Some((host, port)) => (host.clone(), i32::from(*port)),
+            None => (connection.local.ip().to_string(), i32::from(connection.local.port())),
+        }
+    }
+}
+
+impl Service for Broker {
+    type Connection = Remembered;
+
+    fn connect(&self, peer: &Peer) -> Remembered {
+        Remembered {
+            host: format!("/{}", peer.remote.ip()).into(),
+            local: peer.local,
+            handles: Vec::new(),
+        }
+    }
+
+    fn call(
+        &self,
+        connection: &mut Remembered,
+        frame: &[u8],
+        now: Now,
+        out: &mut Vec<u8>,
+    ) -> Handled {
+        let (header, body) = match RequestHeader::decode(frame) {
+            Ok(decoded) => decoded,
+            Err(HeaderError::UnsupportedVersion {
+                api: ApiKey::ApiVersions, correlation_id, ..
+            }) => return versions::downgrade(correlation_id, out),
+            Err(error) => {
+                tracing::debug!("a connection is closed: {error}");
+                return Handled::Close;
+            }
+        };
+        let mut call = Call { broker: self, connection, header, body, now, out };
+        let handled = call.carry_out();
+        handled.unwrap_or_else(|error| {
+            tracing::debug!(api = %header.api, "a connection is closed: {error}");
+            Handled::Close
+        })
+    }
+
+    fn stop(&self) {
+        self.engine.shutdown();
+    }
+}
