@@ -58,7 +58,10 @@ impl Partition {
         if batch.is_idempotent()
             && let Sequence::Duplicate(answer) = log.producers.check(batch)?
         {
-            return Ok(answer);
+            return Ok(Appended {
+                log_start_offset: log.start,
+                ..answer
+            });
         }
         let end = log
             .end

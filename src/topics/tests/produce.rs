@@ -129,6 +129,15 @@ fn transactions_and_foreign_stamps_are_refused_by_their_own_errors() {
 }
 
 #[test]
+fn a_record_may_be_an_hour_ahead_and_no_more() {
+    let topics = topics_with("t", 1);
+    let ahead = |ms| batch(1).timestamps(&[NOW.0 + ms]).bytes();
+    assert!(produce(&topics, &ahead(3_600_000)).is_ok());
+    let refusal = produce(&topics, &ahead(3_600_001));
+    assert_eq!(refusal, Err(TopicError::InvalidTimestamp));
+}
+
+#[test]
 fn a_batch_may_be_as_large_as_the_topic_allows_and_no_larger() {
     let topics = Topics::new(TopicsConfig::default());
     let len = batch(1).bytes().len();
