@@ -15,9 +15,11 @@ pub enum TopicError {
     UnknownTopicOrPartition,
     /// `MESSAGE_TOO_LARGE`: the batch is larger than the topic's `max.message.bytes`.
     MessageTooLarge,
-    /// `INVALID_TOPIC_EXCEPTION`: the name breaks the rules for names.
+    /// `INVALID_TOPIC_EXCEPTION`: the name breaks the rules for names, or differs from that of
+    /// another topic only in `.` and `_`.
     InvalidTopic,
-    /// `INVALID_TIMESTAMP`: a client wrote a batch as if the log had stamped it.
+    /// `INVALID_TIMESTAMP`: a record too far ahead of the node's clock
+    /// (`message.timestamp.after.max.ms`), or a batch as if the log had stamped it.
     InvalidTimestamp,
     /// `UNSUPPORTED_VERSION`: a special timestamp that this version does not know.
     UnsupportedVersion,
@@ -68,9 +70,10 @@ impl fmt::Display for TopicError {
             Self::UnknownTopicOrPartition => "the topic or partition does not exist",
             Self::MessageTooLarge => "the batch is larger than max.message.bytes",
             Self::InvalidTopic => {
-                "a topic name has 1 to 249 characters of [a-zA-Z0-9._-] and is not \".\" or \"..\""
+                "a topic name has 1 to 249 characters of [a-zA-Z0-9._-], is not \".\" or \"..\", \
+                 and differs from others in more than \".\" and \"_\""
             }
-            Self::InvalidTimestamp => "a producer must write the timestamp type CreateTime",
+            Self::InvalidTimestamp => "a timestamp is too far in the future or of the wrong type",
             Self::UnsupportedVersion => "the special timestamp is not known",
             Self::TopicAlreadyExists => "the topic exists already",
             Self::InvalidPartitions => {

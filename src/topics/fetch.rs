@@ -20,7 +20,7 @@ use super::LEADER_EPOCH;
 use super::error::TopicError;
 use super::lock::Lock;
 use super::offsets::check_current_epoch;
-use super::partition::{Bounds, Partition, Ticket};
+use super::partition::{Bounds, Partition, Waiter};
 use super::registry::TopicKey;
 use super::session::{Cached, Mode, NO_SESSION, Place, Sessions};
 use crate::ids::PartitionIndex;
@@ -120,7 +120,7 @@ pub struct Fetch {
     may_wait: bool,
     wanted: Vec<Wanted>,
     // Made when the fetch waits for the first time; partitions hold clones of it.
-    waiter: Option<Arc<Notify>>,
+    notify: Option<Arc<Notify>>,
     sessions: Arc<Lock<Sessions>>,
 }
 
@@ -141,7 +141,7 @@ impl Fetch {
         let wanted = cached.into_iter().map(|cached| Wanted {
             partition: find(&cached.ask),
             cached,
-            ticket: None,
+            waiter: None,
             outcome: Outcome::default(),
         });
         Ok(Self {
@@ -152,19 +152,24 @@ impl Fetch {
             max_bytes,
             may_wait,
             wanted: wanted.collect(),
-            waiter: None,
+            notify: None,
             sessions: Arc::clone(sessions),
         })
     }
 
     /// Reads all partitions; whether the answer is due now: enough bytes, an error, or nothing
-    /// that is worth waiting for. If not, [`Fetch::changed`] is armed.
+    /// that is worth waiting for. If not, [`Fetch::changed`] is ready to be awaited.
     pub fn read(&mut self) -> bool {
-        if self.read_all() || !self.may_wait {
-            return true;
+        if self.notify.is_none() {
+            if self.read_all() || !self.may_wait {
+                return true;
+            }
+            // Now it is worth the registration with each partition, which comes with a new read.
+            let notify = self.notify.get_or_insert_default();
+            for one in &mut self.wanted {
+                one.waiter = Some(Waiter::new(notify));
+            }
         }
-        self.arm();
-        // What was appended before the arming is read now, what comes after it wakes.
         self.read_all()
     }
 
@@ -173,8 +178,8 @@ impl Fetch {
     /// Wakes at times for no reason. Cancelling loses nothing. Before the first `read` that was
     /// not enough it waits for ever.
     pub async fn changed(&self) {
-        match &self.waiter {
-            Some(waiter) => waiter.notified().await,
+        match &self.notify {
+            Some(notify) => notify.notified().await,
             None => std::future::pending().await,
         }
     }
@@ -235,22 +240,10 @@ impl Fetch {
         is_due || bytes >= self.min_bytes
     }
 
-    fn arm(&mut self) {
-        let waiter = self.waiter.get_or_insert_default();
-        for one in &mut self.wanted {
-            if let Ok(partition) = &one.partition {
-                one.ticket = Some(partition.register(waiter, one.ticket));
-            }
-        }
-    }
-
     fn disarm(&mut self) {
-        let Some(waiter) = self.waiter.take() else {
-            return;
-        };
         for one in &mut self.wanted {
-            if let (Ok(partition), Some(ticket)) = (&one.partition, one.ticket.take()) {
-                partition.deregister(&waiter, ticket);
+            if let (Ok(partition), Some(waiter)) = (&one.partition, one.waiter.take()) {
+                partition.deregister(&waiter);
             }
         }
     }
@@ -267,7 +260,8 @@ impl Drop for Fetch {
 struct Wanted {
     cached: Cached,
     partition: Result<Arc<Partition>, TopicError>,
-    ticket: Option<Ticket>,
+    // There once the fetch waits.
+    waiter: Option<Waiter>,
     outcome: Outcome,
 }
 
@@ -298,13 +292,14 @@ impl Wanted {
         };
     }
 
-    fn try_read(&self, left: usize, at_least_one: bool) -> Result<Outcome, TopicError> {
+    fn try_read(&mut self, left: usize, at_least_one: bool) -> Result<Outcome, TopicError> {
         let ask = &self.cached.ask;
         let partition = self.partition.as_ref().map_err(TopicError::clone)?;
         check_current_epoch(ask.current_leader_epoch)?;
         let limit = usize::try_from(ask.max_bytes).unwrap_or(0).min(left);
-        let (bounds, batches) = partition.read(ask.fetch_offset, limit, at_least_one);
-        let bounds = bounds.map_err(|gone| match ask.topic {
+        let waiter = self.waiter.as_mut();
+        let read = partition.read(ask.fetch_offset, limit, at_least_one, waiter);
+        let (bounds, batches) = read.map_err(|gone| match ask.topic {
             TopicKey::Name(_) => gone,
             TopicKey::Id(_) => TopicError::UnknownTopicId,
         })?;

@@ -196,7 +196,7 @@ impl Topics {
     }
 
     /// Appends a record batch of magic 2, exactly one, and copies it for that. A duplicate of an
-    /// idempotent producer's recent batch is answered as it was the first time.
+    /// idempotent producer's recent batch is answered with the offset of the first time.
     ///
     /// # Errors
     ///
@@ -213,6 +213,10 @@ impl Topics {
     ) -> Result<Appended, TopicError> {
         let (partition, effective) = self.partition(key, partition)?;
         let batch = Batch::check(records, &effective)?;
+        let ahead_ms = batch.max_timestamp.saturating_sub(now.0);
+        if !effective.log_append_time && ahead_ms > effective.ahead_max_ms {
+            return Err(TopicError::InvalidTimestamp);
+        }
         partition
             .append(&batch, records, &effective, now)
             .map_err(|error| gone_by(key, error))

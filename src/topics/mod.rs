@@ -13,9 +13,9 @@
 //! ```
 //!
 //! Locks, in the order in which they nest: registry, topic, partition. The table of fetch
-//! sessions is never held together with another lock, and no lock is held across an await. A read
-//! for a waiting fetch happens after its waiter was registered, under the partition's lock, and an
-//! append wakes the registered waiters under the same lock: no wake-up is lost.
+//! sessions is never held together with another lock, and no lock is held across an await. A fetch
+//! that is to wait reads a partition and registers with it under one lock, and an append wakes who
+//! is registered under the same lock: no wake-up is lost.
 //!
 //! Bounds: topics, partitions, bytes of a partition and of the node, producers of a partition,
 //! fetch sessions and their partitions; [`TopicsConfig`] says what happens at each. Waiters are

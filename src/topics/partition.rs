@@ -58,7 +58,10 @@ impl Partition {
         if batch.is_idempotent()
             && let Sequence::Duplicate(answer) = log.producers.check(batch)?
         {
-            return Ok(answer);
+            return Ok(Appended {
+                log_start_offset: log.start,
+                ..answer
+            });
         }
         let end = log
             .end
@@ -173,23 +176,27 @@ impl Partition {
 
     /// Reads whole batches from the one that contains the offset, up to the limit; the first one
     /// regardless of the limit if `at_least_one`.
+    ///
+    /// A waiter is registered under the same lock, to be woken once by the next append: what this
+    /// read does not see wakes it.
     pub(super) fn read(
         &self,
         offset: i64,
         max_bytes: usize,
         at_least_one: bool,
-    ) -> (Result<Bounds, TopicError>, Vec<Bytes>) {
-        let log = self.log.lock();
-        let bounds = match log.bounds() {
-            Ok(bounds) => bounds,
-            Err(gone) => return (Err(gone), Vec::new()),
-        };
+        waiter: Option<&mut Waiter>,
+    ) -> Result<(Bounds, Vec<Bytes>), TopicError> {
+        let log = &mut *self.log.lock();
+        let bounds = log.bounds()?;
+        if let Some(waiter) = waiter {
+            log.register(waiter);
+        }
+        let mut read = Vec::new();
         if offset < bounds.start || offset > bounds.end {
-            return (Ok(bounds), Vec::new());
+            return Ok((bounds, read));
         }
         let first = log.batches.partition_point(|stored| stored.last < offset);
         let mut left = max_bytes;
-        let mut read = Vec::new();
         for stored in log.batches.range(first..) {
             let len = stored.bytes.len();
             if len > left && !(at_least_one && read.is_empty()) {
@@ -198,7 +205,7 @@ impl Partition {
             left = left.saturating_sub(len);
             read.push(stored.bytes.clone());
         }
-        (Ok(bounds), read)
+        Ok((bounds, read))
     }
 
     /// The first offset whose timestamp is at least that, with its timestamp.
@@ -229,21 +236,12 @@ impl Partition {
         }))
     }
 
-    /// Registers a fetch to be woken by the next append, once; a ticket to take it back.
-    pub(super) fn register(&self, waiter: &Arc<Notify>, ticket: Option<Ticket>) -> Ticket {
-        let log = &mut *self.log.lock();
-        if ticket != Some(Ticket(log.wakes)) {
-            log.waiters.push(Arc::clone(waiter));
-        }
-        Ticket(log.wakes)
-    }
-
     /// Takes a registration back that has not been served.
-    pub(super) fn deregister(&self, waiter: &Arc<Notify>, ticket: Ticket) {
+    pub(super) fn deregister(&self, waiter: &Waiter) {
         let log = &mut *self.log.lock();
-        let found = log.waiters.iter().position(|w| Arc::ptr_eq(w, waiter));
-        if let Some(at) = found
-            && ticket == Ticket(log.wakes)
+        let same = |one: &Arc<Notify>| Arc::ptr_eq(one, &waiter.notify);
+        if waiter.registered == Some(log.wakes)
+            && let Some(at) = log.waiters.iter().position(same)
         {
             log.waiters.swap_remove(at);
         }
@@ -268,9 +266,22 @@ pub(super) struct Bounds {
     pub(super) end: i64,
 }
 
-/// Proof of a registration; worthless after the next wake.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Ticket(u64);
+/// A fetch's registration with one partition.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    notify: Arc<Notify>,
+    // The count of wakes at which it was registered; the next wake makes that void.
+    registered: Option<u64>,
+}
+
+impl Waiter {
+    pub(super) fn new(notify: &Arc<Notify>) -> Self {
+        Self {
+            notify: Arc::clone(notify),
+            registered: None,
+        }
+    }
+}
 
 #[derive(Debug, Default)]
 struct Log {
@@ -296,6 +307,13 @@ impl Log {
             start: self.start,
             end: self.end,
         })
+    }
+
+    fn register(&mut self, waiter: &mut Waiter) {
+        if waiter.registered != Some(self.wakes) {
+            self.waiters.push(Arc::clone(&waiter.notify));
+            waiter.registered = Some(self.wakes);
+        }
     }
 
     fn wake(&mut self) {

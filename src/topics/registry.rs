@@ -1,6 +1,6 @@
 //! Which topics there are, by name and by id (KIP-516).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -70,6 +70,8 @@ pub(super) struct Registry {
     by_name: BTreeMap<TopicName, Arc<Topic>>,
     // Never iterated.
     by_id: HashMap<TopicId, Arc<Topic>>,
+    // All names as metrics show them, which must differ, too.
+    folded: BTreeSet<String>,
     partitions: usize,
 }
 
@@ -109,6 +111,10 @@ impl Registry {
         if self.by_name.contains_key(&new.name) {
             return Err(TopicError::TopicAlreadyExists);
         }
+        let folded = folded(&new.name);
+        if self.folded.contains(&folded) {
+            return Err(TopicError::InvalidTopic);
+        }
         let partitions = partition_count(new, config)?;
         let settings = Settings::of_new(&new.configs)?;
         if self.by_name.len() >= config.max_topics {
@@ -132,6 +138,7 @@ impl Registry {
         let summary = topic.summary();
         let topic = Arc::new(topic);
         self.partitions = total;
+        self.folded.insert(folded);
         self.by_id.insert(id, Arc::clone(&topic));
         self.by_name.insert(new.name.clone(), topic);
         Ok(summary)
@@ -172,6 +179,7 @@ impl Registry {
         let topic = Arc::clone(self.find(key)?);
         self.by_name.remove(&topic.name);
         self.by_id.remove(&topic.id);
+        self.folded.remove(&folded(&topic.name));
         self.partitions -= topic.partition_count();
         Ok(topic)
     }
@@ -194,6 +202,11 @@ pub(super) fn check_name(name: &str) -> Result<(), TopicError> {
     } else {
         Err(TopicError::InvalidTopic)
     }
+}
+
+/// A name with `.` taken for `_`, as in the names of Kafka's metrics.
+fn folded(name: &TopicName) -> String {
+    name.as_str().replace('.', "_")
 }
 
 /// How many partitions a new topic gets, by count or by assignment.

@@ -1,8 +1,8 @@
 //! The configuration of one topic: Kafka's keys, their defaults, rules and effects.
 //!
-//! Every topic key of Kafka 4 is accepted and shown, so that tools which set them work. Four have
-//! an effect: `retention.bytes`, `max.message.bytes`, `message.timestamp.type`, and
-//! `cleanup.policy`: without `delete` nothing is dropped by size and with `compact` each record
+//! Every topic key of Kafka 4 is accepted and shown, so that tools which set them work. These have
+//! an effect: `retention.bytes`, `max.message.bytes`, `message.timestamp.type`,
+//! `message.timestamp.after.max.ms` and `cleanup.policy`: without `delete` nothing is dropped by size and with `compact` each record
 //! needs a key, though nothing is ever compacted.
 
 use std::collections::BTreeMap;
@@ -74,6 +74,8 @@ pub(super) struct Effective {
     pub(super) retention_bytes: Option<u64>,
     pub(super) max_message_bytes: usize,
     pub(super) log_append_time: bool,
+    /// How far ahead of the node's clock a record may be.
+    pub(super) ahead_max_ms: i64,
     /// Whether old records of a key are to go; they do not, yet each record needs a key.
     pub(super) compacts: bool,
     pub(super) deletes: bool,
@@ -162,6 +164,7 @@ impl Settings {
             retention_bytes: u64::try_from(retention).ok().filter(|_| has("delete")),
             max_message_bytes: usize::try_from(max_message).unwrap_or(0),
             log_append_time: stamps.is_some_and(|stamps| stamps == "LogAppendTime"),
+            ahead_max_ms: self.number(AHEAD_MAX_MS, 3_600_000),
             compacts: has("compact"),
             deletes: has("delete"),
             producers_max: config.producers_per_partition_max.max(1),
@@ -391,6 +394,7 @@ const THROTTLED: Rule = Rule {
 const CLEANUP_POLICY: &str = "cleanup.policy";
 const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
 const TIMESTAMP_TYPE: &str = "message.timestamp.type";
+const AHEAD_MAX_MS: &str = "message.timestamp.after.max.ms";
 const RETENTION_BYTES: &str = "retention.bytes";
 
 /// The longest value that is kept.
@@ -416,7 +420,7 @@ const KEYS: &[Key] = &[
     key("local.retention.ms", "-2", &LOCAL),
     key("max.compaction.lag.ms", LONG_MAX, &SPAN),
     key(MAX_MESSAGE_BYTES, "1048588", &INT),
-    key("message.timestamp.after.max.ms", "3600000", &LONG),
+    key(AHEAD_MAX_MS, "3600000", &LONG),
     key("message.timestamp.before.max.ms", LONG_MAX, &LONG),
     key(TIMESTAMP_TYPE, "CreateTime", &STAMPS),
     key("min.cleanable.dirty.ratio", "0.5", &RATIO),

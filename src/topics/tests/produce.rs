@@ -1,5 +1,8 @@
 //! What is appended, and what is refused.
 
+use kafka_protocol::records::{
+    Compression, Record, RecordBatchDecoder, RecordBatchEncoder, RecordEncodeOptions, TimestampType,
+};
 use proptest::prelude::*;
 
 use super::sample::{
@@ -126,6 +129,15 @@ fn transactions_and_foreign_stamps_are_refused_by_their_own_errors() {
 }
 
 #[test]
+fn a_record_may_be_an_hour_ahead_and_no_more() {
+    let topics = topics_with("t", 1);
+    let ahead = |ms| batch(1).timestamps(&[NOW.0 + ms]).bytes();
+    assert!(produce(&topics, &ahead(3_600_000)).is_ok());
+    let refusal = produce(&topics, &ahead(3_600_001));
+    assert_eq!(refusal, Err(TopicError::InvalidTimestamp));
+}
+
+#[test]
 fn a_batch_may_be_as_large_as_the_topic_allows_and_no_larger() {
     let topics = Topics::new(TopicsConfig::default());
     let len = batch(1).bytes().len();
@@ -163,6 +175,55 @@ fn an_unknown_topic_or_partition_takes_nothing() {
         assert_eq!(refusal, Err(TopicError::UnknownTopicOrPartition));
     }
     assert_eq!(topics.bytes_used(), 0);
+}
+
+/// What a client's own encoder makes of two records.
+fn foreign_batch() -> Vec<u8> {
+    let record = |index: i32| Record {
+        transactional: false,
+        control: false,
+        delete_horizon: false,
+        partition_leader_epoch: -1,
+        producer_id: 7,
+        producer_epoch: 0,
+        timestamp_type: TimestampType::Creation,
+        offset: index.into(),
+        sequence: index,
+        timestamp: 1_000 + i64::from(index) * 300,
+        key: Some("key".into()),
+        value: Some(vec![b'v'; 300].into()),
+        headers: [("header".into(), None)].into_iter().collect(),
+    };
+    let options = RecordEncodeOptions {
+        version: 2,
+        compression: Compression::None,
+    };
+    let mut bytes = bytes::BytesMut::new();
+    RecordBatchEncoder::encode(&mut bytes, &[record(0), record(1)], &options).unwrap();
+    bytes.to_vec()
+}
+
+#[test]
+fn batches_of_another_encoder_are_taken_and_read_back_by_its_decoder() {
+    let topics = topics_with("t", 1);
+    produce(&topics, &batch(4).bytes()).unwrap();
+    produce(&topics, &foreign_batch()).unwrap();
+    let mut response = answer(&topics, fetch_of(vec![ask(&name("t"), 0, 4)]));
+    let mut stored = response.partitions[0].batches.remove(0);
+    let records = RecordBatchDecoder::decode(&mut stored).unwrap().records;
+    let read: Vec<_> = records
+        .iter()
+        .map(|one| (one.offset, one.partition_leader_epoch, one.timestamp))
+        .collect();
+    assert_eq!(read, [(4, 0, 1_000), (5, 0, 1_300)]);
+
+    let spec = crate::topics::OffsetSpec::AtOrAfter(1_001);
+    let listed = topics.list_offset(&name("t"), 0, -1, spec).unwrap();
+    // The batch before is of the times 1000 to 1003.
+    assert_eq!((listed.offset, listed.timestamp), (1, 1_001));
+    let spec = crate::topics::OffsetSpec::MaxTimestamp;
+    let listed = topics.list_offset(&name("t"), 0, -1, spec).unwrap();
+    assert_eq!((listed.offset, listed.timestamp), (5, 1_300));
 }
 
 proptest! {

@@ -61,6 +61,16 @@ fn names_follow_the_rules() {
 }
 
 #[test]
+fn names_differ_in_more_than_dots_and_underscores() {
+    let topics = topics();
+    topics.create(&new_topic("a.b_c", 1), false).unwrap();
+    let refusal = topics.create(&new_topic("a_b.c", 1), false);
+    assert_eq!(refusal, Err(TopicError::InvalidTopic));
+    topics.delete(&name("a.b_c")).unwrap();
+    assert!(topics.create(&new_topic("a_b.c", 1), false).is_ok());
+}
+
+#[test]
 fn what_is_only_validated_does_not_come_to_be() {
     let topics = topics();
     let summary = topics.create(&new_topic("t", 4), true).unwrap();

@@ -161,6 +161,23 @@ fn a_batch_that_cannot_fit_costs_nothing() {
 }
 
 #[test]
+fn a_forgotten_producer_gives_its_bytes_to_the_next() {
+    let topics = Topics::new(TopicsConfig {
+        producers_per_partition_max: 3,
+        ..TopicsConfig::default()
+    });
+    topics.create(&keeping("t", 1), false).unwrap();
+    let used = |producer| {
+        let bytes = batch(1).of(producer, 0, 0).bytes();
+        topics.produce(&name("t"), 0, &bytes, NOW).unwrap();
+        topics.bytes_used()
+    };
+    let figures: Vec<u64> = (0..9).map(used).collect();
+    assert!(figures[0] < figures[1] && figures[1] < figures[2]);
+    assert!(figures[2..].iter().all(|figure| *figure == figures[2]));
+}
+
+#[test]
 fn remembered_producers_count_and_are_given_back() {
     let topics = topics_with("t", 1);
     let bytes = batch(1).of(7, 0, 0).bytes();

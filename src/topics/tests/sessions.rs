@@ -108,6 +108,16 @@ fn an_error_is_told_each_time_and_so_is_its_end() {
 }
 
 #[test]
+fn an_offset_that_is_corrected_is_acknowledged() {
+    let topics = topics_with("t", 1);
+    let request = in_session(0, 0, vec![ask(&name("t"), 0, 5)]);
+    let id = answer(&topics, request).session_id;
+    let corrected = in_session(id, 1, vec![ask(&name("t"), 0, 0)]);
+    let response = answer(&topics, corrected);
+    assert_eq!(response.partitions[0].error, None);
+}
+
+#[test]
 fn partitions_are_added_and_forgotten() {
     let topics = topics_with("t", 3);
     let id = open(&topics, 0..2);

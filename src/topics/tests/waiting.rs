@@ -181,3 +181,27 @@ async fn no_wake_up_is_lost_while_many_write_and_read() {
     }
     assert_eq!((waiters(&topics, 0), waiters(&topics, 1)), (0, 0));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_append_is_seen_though_none_follows_it() {
+    const TURNS: usize = 5_000;
+    let topics = Arc::new(topics_with("t", 1));
+    let (seen, mut turns) = tokio::sync::mpsc::channel(1);
+    let reader = Arc::clone(&topics);
+    let reader = tokio::spawn(async move {
+        for turn in 0..TURNS {
+            let offset = i64::try_from(turn).unwrap();
+            let request = fetch_of(vec![ask(&name("t"), 0, offset)]);
+            let mut fetch = reader.fetch(request, NOW).unwrap();
+            while !fetch.read() {
+                fetch.changed().await;
+            }
+            seen.send(()).await.unwrap();
+        }
+    });
+    for _ in 0..TURNS {
+        write(&topics, 0);
+        turns.recv().await.unwrap();
+    }
+    reader.await.unwrap();
+}
