@@ -295,10 +295,10 @@ mod tests {
             ..Value::default()
         };
         let bytes = encode(&value, 4);
-        // Offset, epoch, text; two tags; the second one's size (206) takes two bytes.
+        // Offset, epoch, text; two tags; the second one's size (207) takes two bytes.
         assert_eq!(bytes[13..15], [2, 0]);
         assert_eq!(bytes[15], 16);
-        assert_eq!(bytes[32..41], [2, 0xce, 1, 1, 0, 0, 0, 7, 101]);
+        assert_eq!(bytes[32..41], [2, 0xcf, 1, 1, 0, 0, 0, 7, 101]);
         assert_eq!(Value::decode_exact(&bytes, 4), Ok(value.clone()));
         assert_eq!(
             Value::decode_exact(&encode(&value, 3), 3),
