@@ -246,11 +246,13 @@ mod tests {
         /// A key: never flexible, no lifetime.
         pub(crate) struct Key(versions 1..=1, flexible NEVER) {
             partition: i32, 1..;
-            reserved: Option<Empty>, 1..;
+            reserved: Option<Reserved>, 1..;
         }
 
-        /// A struct without fields.
-        pub(crate) struct Empty {}
+        /// A struct that has nothing yet in version 1.
+        pub(crate) struct Reserved {
+            number: i8, 2..;
+        }
     }
 
     fn encode<'a, M: Message<'a>>(message: &M, version: i16) -> Vec<u8> {
@@ -331,7 +333,7 @@ mod tests {
         assert_eq!(Key::decode_exact(b"\0\0\0\x03\xff", 1), Ok(key));
         let key = Key {
             partition: 3,
-            reserved: Some(Empty {}),
+            reserved: Some(Reserved::default()),
         };
         assert_eq!(Key::decode_exact(&encode(&key, 1), 1), Ok(key));
         assert_eq!(Key::decode_exact(b"", 0), Err(DecodeError::Version(0)));
