@@ -246,11 +246,13 @@ mod tests {
         /// A key: never flexible, no lifetime.
         pub(crate) struct Key(versions 1..=1, flexible NEVER) {
             partition: i32, 1..;
-            reserved: Option<Empty>, 1..;
+            reserved: Option<Reserved>, 1..;
         }
 
-        /// A struct without fields.
-        pub(crate) struct Empty {}
+        /// A struct that has nothing yet in version 1.
+        pub(crate) struct Reserved {
+            number: i8, 2..;
+        }
     }
 
     fn encode<'a, M: Message<'a>>(message: &M, version: i16) -> Vec<u8> {
@@ -295,10 +297,10 @@ mod tests {
             ..Value::default()
         };
         let bytes = encode(&value, 4);
-        // Offset, epoch, text; two tags; the second one's size (206) takes two bytes.
+        // Offset, epoch, text; two tags; the second one's size (207) takes two bytes.
         assert_eq!(bytes[13..15], [2, 0]);
         assert_eq!(bytes[15], 16);
-        assert_eq!(bytes[32..41], [2, 0xce, 1, 1, 0, 0, 0, 7, 101]);
+        assert_eq!(bytes[32..41], [2, 0xcf, 1, 1, 0, 0, 0, 7, 101]);
         assert_eq!(Value::decode_exact(&bytes, 4), Ok(value.clone()));
         assert_eq!(
             Value::decode_exact(&encode(&value, 3), 3),
@@ -331,7 +333,7 @@ mod tests {
         assert_eq!(Key::decode_exact(b"\0\0\0\x03\xff", 1), Ok(key));
         let key = Key {
             partition: 3,
-            reserved: Some(Empty {}),
+            reserved: Some(Reserved::default()),
         };
         assert_eq!(Key::decode_exact(&encode(&key, 1), 1), Ok(key));
         assert_eq!(Key::decode_exact(b"", 0), Err(DecodeError::Version(0)));

@@ -1,6 +1,8 @@
 //! Garbage: typed errors, no panic, no memory out of proportion.
 
+use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::Index;
 use takhin_coordinator::wire::codec::{ARRAY_CAPACITY_MAX, DecodeError, Field, Reader, Version};
 use takhin_coordinator::wire::messages::{
     ApiVersionsRequest, HeartbeatRequest, JoinGroupRequest, MetadataRequest, MetadataRequestTopic,
@@ -26,7 +28,7 @@ proptest! {
 
     #[test]
     fn random_bytes_are_a_message_or_an_error(
-        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        bytes in vec(any::<u8>(), 0..200),
     ) {
         for layout in layouts() {
             for version in layout.versions.clone() {
@@ -41,9 +43,9 @@ proptest! {
 
     #[test]
     fn a_mutated_message_is_a_message_or_an_error(
-        entropy in proptest::collection::vec(any::<u8>(), 0..300),
-        mutations in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6),
-        cut in proptest::option::of(any::<proptest::sample::Index>()),
+        entropy in vec(any::<u8>(), 0..300),
+        mutations in vec((any::<Index>(), any::<u8>()), 1..6),
+        cut in proptest::option::of(any::<Index>()),
     ) {
         for layout in layouts() {
             for version in layout.versions.clone() {

@@ -1,7 +1,7 @@
 //! `ApiVersions` (18): what the server offers.
 //!
 //! v1 throttle time; v2 throttling; v3 flexible, software name and features (KIP-511, KIP-584);
-//! v4 features from version 0 (KIP-584); v5 cluster and node that the client means (KIP-1242).
+//! v4 features that begin at version 0; v5 cluster and node that the client means (KIP-1242).
 //! The response's header is version 0 in all of them.
 
 use super::super::api::ApiKey;
