@@ -1,8 +1,10 @@
-//! The `takhin-coordinator` binary.
+//! The `takhin-coordinator` binary: flags to configuration to engine to server.
+
+use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> std::process::ExitCode {
+fn main() -> ExitCode {
     takhin_coordinator::server::main()
 }

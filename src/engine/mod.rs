@@ -150,6 +150,11 @@ impl Engine {
         self.inner.durability
     }
 
+    /// The engine's clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
+    }
+
     /// One reading of the engine's clock, to be used for a burst of requests.
     pub fn now(&self) -> Now {
         self.inner.clock.now()

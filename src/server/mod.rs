@@ -20,6 +20,7 @@ mod admin;
 mod api;
 mod cli;
 mod connection;
+mod dispatch;
 mod input;
 mod listener;
 mod process;
@@ -32,6 +33,7 @@ mod listener_tests;
 #[cfg(test)]
 mod testing;
 
+pub use dispatch::{Broker, Remembered};
 pub use listener::Server;
 pub use process::main;
 pub use service::{Answer, Handled, Peer, Service};

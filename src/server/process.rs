@@ -19,11 +19,12 @@ use tracing_subscriber::EnvFilter;
 
 use super::admin::Admin;
 use super::cli::{Cli, Command, HostPort, StartError};
+use super::dispatch::Broker;
 use super::listener::Server;
-use super::service::{Handled, Peer, Service};
 use crate::config::Config;
-use crate::metrics::Metrics;
-use crate::time::{Now, SystemClock};
+use crate::engine::Engine;
+use crate::journal::Durability;
+use crate::topics::{Topics, TopicsConfig};
 
 /// Runs the `takhin-coordinator` binary: reads the command line, serves, and gives the exit code.
 ///
@@ -72,7 +73,14 @@ async fn serve(cli: &Cli, config: &Config) -> ExitCode {
         .iter()
         .filter_map(|listener| listener.local_addr().ok())
         .collect();
-    let metrics = Arc::new(Metrics::new(shards(config)));
+    let engine = match Engine::open(config.clone()) {
+        Ok(engine) => engine,
+        Err(error) => return fail(&format!("cannot start the engine: {error}")),
+    };
+    if engine.durability() == Durability::Memory {
+        tracing::info!("groups, offsets and records are in memory and end with this process");
+    }
+    let metrics = Arc::clone(engine.metrics());
     let admin = Arc::new(Admin::new(Arc::clone(&metrics)));
     for listener in admin_listener {
         if let Ok(address) = listener.local_addr() {
@@ -80,8 +88,11 @@ async fn serve(cli: &Cli, config: &Config) -> ExitCode {
         }
         tokio::spawn(Arc::clone(&admin).serve(listener));
     }
-    let clock = Arc::new(SystemClock::new());
-    let server = Server::start(NotYet, listeners, config, metrics, clock);
+    let clock = Arc::clone(engine.clock());
+    let advertised = cli.advertise.as_ref().map(|it| (it.host.clone(), it.port));
+    let topics = Arc::new(Topics::new(topics(config)));
+    let broker = Broker::new(engine, topics, config.clone(), advertised);
+    let server = Server::start(broker, listeners, config, metrics, clock);
     admin.set_ready(true);
     announce(&addresses);
     signals.next().await;
@@ -98,30 +109,18 @@ async fn serve(cli: &Cli, config: &Config) -> ExitCode {
     }
 }
 
-/// A service that closes every connection at its first request.
-///
-/// The dispatch of requests to the engine and the topics takes its place.
-#[derive(Debug)]
-struct NotYet;
-
-impl Service for NotYet {
-    type Connection = ();
-
-    fn connect(&self, _: &Peer) {}
-
-    fn call(&self, (): &mut (), _: &[u8], _: Now, _: &mut Vec<u8>) -> Handled {
-        Handled::Close
+/// The data plane's settings.
+fn topics(config: &Config) -> TopicsConfig {
+    let size = |n: i32| usize::try_from(n).unwrap_or(0);
+    TopicsConfig {
+        num_partitions: config.num_partitions,
+        auto_create: config.auto_create_topics_enable,
+        log_retention_bytes: config.log_retention_bytes,
+        max_message_bytes: config.message_max_bytes,
+        fetch_max_bytes: config.fetch_max_bytes,
+        fetch_sessions_max: size(config.max_incremental_fetch_session_cache_slots),
+        ..TopicsConfig::default()
     }
-
-    fn stop(&self) {}
-}
-
-/// The number of shards that the configuration asks for.
-fn shards(config: &Config) -> usize {
-    if config.takhin_shards > 0 {
-        return usize::try_from(config.takhin_shards).unwrap_or(1);
-    }
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Binds all addresses, or says why not.

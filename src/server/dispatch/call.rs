@@ -27,12 +27,22 @@ pub(super) struct Head {
 }
 
 impl Head {
+    pub(super) fn new(api: ApiKey, version: i16, correlation_id: i32) -> Self {
+        Self {
+            api,
+            version,
+            correlation_id,
+        }
+    }
+
     /// Appends a response.
     pub(super) fn write<'m, M: Message<'m>>(self, response: &M, out: &mut Vec<u8>) -> Handled {
         let mut writer = Writer::new(out);
-        let header = ResponseHeader { correlation_id: self.correlation_id };
+        let header = ResponseHeader {
+            correlation_id: self.correlation_id,
+        };
         header.encode(&mut writer, self.api, self.version);
-        response.write(&mut writer, self.version);
+        response.encode(&mut writer, self.version);
         match writer.finish() {
             Ok(()) => Handled::Done,
             Err(error) => {
@@ -46,8 +56,17 @@ impl Head {
 
 impl Call<'_> {
     pub(super) fn head(&self) -> Head {
-        let RequestHeader { api, version, correlation_id, .. } = self.header;
-        Head { api, version, correlation_id }
+        let RequestHeader {
+            api,
+            version,
+            correlation_id,
+            ..
+        } = self.header;
+        Head {
+            api,
+            version,
+            correlation_id,
+        }
     }
 
     /// Appends a response that is known at once.
@@ -75,17 +94,6 @@ impl Call<'_> {
 
     pub(super) fn carry_out(&mut self) -> Result<Handled, DecodeError> {
         match self.header.api {
-            ApiKey::Heartbeat => self.heartbeat(),
-            ApiKey::OffsetCommit => self.offset_commit(),
-            ApiKey::OffsetFetch => self.offset_fetch(),
-            ApiKey::OffsetDelete => self.offset_delete(),
-            ApiKey::JoinGroup => self.join_group(),
-            ApiKey::SyncGroup => self.sync_group(),
-            ApiKey::LeaveGroup => self.leave_group(),
-            ApiKey::FindCoordinator => self.find_coordinator(),
-            ApiKey::ListGroups => self.list_groups(),
-            ApiKey::DescribeGroups => self.describe_groups(),
-            ApiKey::DeleteGroups => self.delete_groups(),
             ApiKey::ApiVersions => self.api_versions(),
             _ => Ok(Handled::Close),
         }

@@ -5,10 +5,6 @@
 //! future, and the closure writes then.
 
 mod call;
-mod coordinators;
-mod groups;
-mod members;
-mod offsets;
 mod versions;
 
 use std::net::SocketAddr;
@@ -57,14 +53,23 @@ impl Broker {
         advertised: Option<(String, u16)>,
     ) -> Self {
         let cluster_id = uuid::Uuid::new_v4().simple().to_string();
-        Self { engine, topics, config, advertised, cluster_id }
+        Self {
+            engine,
+            topics,
+            config,
+            advertised,
+            cluster_id,
+        }
     }
 
     /// Where clients of that connection are told to go.
     fn address(&self, connection: &Remembered) -> (String, i32) {
         match &self.advertised {
             Some((host, port)) => (host.clone(), i32::from(*port)),
-            None => (connection.local.ip().to_string(), i32::from(connection.local.port())),
+            None => (
+                connection.local.ip().to_string(),
+                i32::from(connection.local.port()),
+            ),
         }
     }
 }
@@ -90,14 +95,23 @@ impl Service for Broker {
         let (header, body) = match RequestHeader::decode(frame) {
             Ok(decoded) => decoded,
             Err(HeaderError::UnsupportedVersion {
-                api: ApiKey::ApiVersions, correlation_id, ..
+                api: ApiKey::ApiVersions,
+                correlation_id,
+                ..
             }) => return versions::downgrade(correlation_id, out),
             Err(error) => {
                 tracing::debug!("a connection is closed: {error}");
                 return Handled::Close;
             }
         };
-        let mut call = Call { broker: self, connection, header, body, now, out };
+        let mut call = Call {
+            broker: self,
+            connection,
+            header,
+            body,
+            now,
+            out,
+        };
         let handled = call.carry_out();
         handled.unwrap_or_else(|error| {
             tracing::debug!(api = %header.api, "a connection is closed: {error}");
