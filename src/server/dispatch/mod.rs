@@ -5,6 +5,10 @@
 //! future, and the closure writes then.
 
 mod call;
+mod coordinators;
+mod groups;
+mod members;
+mod offsets;
 mod versions;
 
 use std::net::SocketAddr;
