@@ -4,6 +4,8 @@
 mod loom_models;
 mod mailbox;
 mod ownership;
+#[cfg(all(test, not(loom)))]
+mod ownership_tests;
 
 pub use mailbox::{Batch, Mailbox, MailboxConfig, Rejected};
 pub use ownership::{Drive, Driver, Ran, ShardLoop, Turn};
