@@ -10,6 +10,7 @@ use super::request::{
     CommitPartition, CommitRequest, CommitTopic, FetchRequest, OffsetDeleteRequest, ReplyTo,
 };
 use crate::error::Refusal;
+use crate::ids::TopicId;
 use crate::time::WallMs;
 
 impl Turn<'_> {
@@ -50,6 +51,13 @@ impl Turn<'_> {
         expires_at: Option<WallMs>,
         records: &mut Vec<Record>,
     ) -> CommittedTopic {
+        // Stored with an expiry there is room for neither topic id nor epoch (value version 1);
+        // clients that send one know of neither.
+        let topic_id = if expires_at.is_none() {
+            topic.id
+        } else {
+            TopicId::ZERO
+        };
         let mut rows = Vec::with_capacity(topic.partitions.len());
         for partition in topic.partitions {
             let index = partition.partition;
@@ -64,11 +72,15 @@ impl Turn<'_> {
                 partition: index,
                 value: Some(OffsetValue {
                     offset: partition.offset,
-                    leader_epoch: partition.leader_epoch,
+                    leader_epoch: if expires_at.is_none() {
+                        partition.leader_epoch
+                    } else {
+                        -1
+                    },
                     metadata: partition.metadata,
                     committed_at: partition.committed_at.unwrap_or(self.now.wall),
                     expires_at,
-                    topic_id: topic.id,
+                    topic_id,
                 }),
             });
         }
