@@ -95,6 +95,15 @@ impl Call<'_> {
     pub(super) fn carry_out(&mut self) -> Result<Handled, DecodeError> {
         match self.header.api {
             ApiKey::ApiVersions => self.api_versions(),
+            ApiKey::Metadata => self.metadata(),
+            ApiKey::Produce => self.produce(),
+            ApiKey::Fetch => self.fetch(),
+            ApiKey::ListOffsets => self.list_offsets(),
+            ApiKey::OffsetForLeaderEpoch => self.offset_for_leader_epoch(),
+            ApiKey::InitProducerId => self.init_producer_id(),
+            ApiKey::CreateTopics => self.create_topics(),
+            ApiKey::DeleteTopics => self.delete_topics(),
+            ApiKey::CreatePartitions => self.create_partitions(),
             _ => Ok(Handled::Close),
         }
     }
