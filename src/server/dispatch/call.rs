@@ -145,6 +145,15 @@ impl Call<'_> {
             ApiKey::DescribeGroups => self.describe_groups(),
             ApiKey::DeleteGroups => self.delete_groups(),
             ApiKey::ApiVersions => self.api_versions(),
+            ApiKey::Metadata => self.metadata(),
+            ApiKey::Produce => self.produce(),
+            ApiKey::Fetch => self.fetch(),
+            ApiKey::ListOffsets => self.list_offsets(),
+            ApiKey::OffsetForLeaderEpoch => self.offset_for_leader_epoch(),
+            ApiKey::InitProducerId => self.init_producer_id(),
+            ApiKey::CreateTopics => self.create_topics(),
+            ApiKey::DeleteTopics => self.delete_topics(),
+            ApiKey::CreatePartitions => self.create_partitions(),
             _ => Ok(Handled::Close),
         }
     }
