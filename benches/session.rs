@@ -16,8 +16,7 @@ use takhin_coordinator::time::Tick;
 const GENERATION: Generation = Generation(7);
 const MEMBERS_PER_GROUP: usize = 10;
 
-/// Sessions of that many members, in the order in which they beat: none that leans on where they
-/// lie in memory.
+/// Sessions of that many members, shuffled: the next to beat lies anywhere in memory.
 struct Node {
     sessions: Vec<Arc<Session>>,
     order: Vec<usize>,
