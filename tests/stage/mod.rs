@@ -50,6 +50,8 @@ pub struct Stage {
     pub log: Vec<Record>,
     /// Every effect since the last [`Stage::take_seen`].
     pub seen: Vec<Effect>,
+    /// When each of them was decided.
+    pub seen_at: Vec<u64>,
     pub replies: BTreeMap<ReplyTo, Reply>,
     pub sitters: BTreeMap<SeatId, Sitter>,
     /// The published generation and phase.
@@ -69,6 +71,7 @@ impl Stage {
             in_flight: VecDeque::new(),
             log: Vec::new(),
             seen: Vec::new(),
+            seen_at: Vec::new(),
             replies: BTreeMap::new(),
             sitters: BTreeMap::new(),
             beacons: BTreeMap::new(),
@@ -122,6 +125,7 @@ impl Stage {
     }
 
     pub fn take_seen(&mut self) -> Vec<Effect> {
+        self.seen_at.clear();
         std::mem::take(&mut self.seen)
     }
 
@@ -178,6 +182,7 @@ impl Stage {
                 Effect::Note(_) => {}
             }
             self.seen.push(effect);
+            self.seen_at.push(self.tick);
         }
     }
 
@@ -258,6 +263,8 @@ impl Stage {
         let mut stage = Self::new(rules);
         stage.tick = self.tick;
         stage.fresh = self.fresh;
+        stage.asked = self.asked;
+        stage.journal = self.journal;
         stage.log.clone_from(&self.log);
         let records = self.log.clone();
         stage.act(|groups, now, fx| {
