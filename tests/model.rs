@@ -91,7 +91,9 @@ struct Model {
     parked: BTreeSet<ReplyTo>,
     all_asked: BTreeSet<ReplyTo>,
     lives: BTreeMap<MemberId, Life>,
-    removed: Option<(Life, u64)>,
+    /// Who went last, when, and whether a parked join of it was refused for that.
+    removed: Option<(Life, u64, bool)>,
+    has_waited: bool,
     sitting: BTreeMap<SeatId, (GroupKey, MemberId)>,
     pending: usize,
     stalls: Vec<(u64, u64)>,
@@ -151,6 +153,7 @@ impl Model {
             all_asked: BTreeSet::new(),
             lives: BTreeMap::new(),
             removed: None,
+            has_waited: false,
             sitting: BTreeMap::new(),
             pending: 0,
             stalls: Vec::new(),
@@ -462,8 +465,9 @@ impl Model {
                     }
                 }
                 Effect::Note(Note::Expelled(Why::Session)) => {
-                    let (life, tick) = self.removed.take().expect("someone was removed");
+                    let (life, tick, has_waited) = self.removed.take().expect("someone went");
                     assert!(self.deadline(&life) <= tick, "expelled early");
+                    assert!(life.is_new || !has_waited, "expelled while it waited");
                 }
                 Effect::Append(entry) => {
                     let id = entry.records[0].group().clone();
@@ -478,6 +482,7 @@ impl Model {
     fn replied(&mut self, to: ReplyTo, reply: Reply, tick: u64) {
         assert!(self.all_asked.contains(&to) || !self.parked.contains(&to));
         let was_parked = self.parked.remove(&to);
+        self.has_waited = was_parked && matches!(reply, Reply::Join(Err(_)));
         match reply {
             Reply::Join(Ok(joined)) => {
                 if was_parked {
@@ -566,7 +571,7 @@ impl Model {
             return;
         };
         let life = self.lives.remove(&member).expect("a member has a life");
-        self.removed = Some((life, tick));
+        self.removed = Some((life, tick, self.has_waited));
     }
 
     fn published(&mut self, key: GroupKey, generation: Generation, phase: Phase, tick: u64) {

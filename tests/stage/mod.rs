@@ -100,6 +100,11 @@ impl Stage {
         Uuid::from_u128(self.fresh)
     }
 
+    /// The number of the id that the next join would be given.
+    pub fn peek_fresh(&self) -> u128 {
+        self.fresh + 1
+    }
+
     pub fn ask(&mut self, request: Request) -> ReplyTo {
         self.ask_with(request, Room::PLENTY)
     }
@@ -107,7 +112,9 @@ impl Stage {
     pub fn ask_with(&mut self, mut request: Request, room: Room) -> ReplyTo {
         self.asked += 1;
         let to = ReplyTo(self.asked);
-        if let Request::Join(join) = &mut request {
+        if let Request::Join(join) = &mut request
+            && join.member.is_empty()
+        {
             join.fresh = self.next_fresh();
         }
         self.act(|groups, now, fx| groups.handle(request, to, room, now, fx));
