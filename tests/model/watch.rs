@@ -305,7 +305,13 @@ impl Model {
         self.check_compacted();
         let before = self.stage.groups.snapshot();
         let replies = std::mem::take(&mut self.stage.replies);
-        self.stage = self.stage.restart(rules());
+        let members_max = 2 + self.dice.index(3);
+        // The limit may be another, below what there is.
+        let rules = Rules {
+            group_members_max: members_max,
+            ..rules()
+        };
+        self.stage = self.stage.restart(rules);
         self.stage.replies = replies;
         assert_eq!(
             before,
@@ -322,7 +328,7 @@ impl Model {
         self.names.clear();
         self.stalls.clear();
         self.pending = 0;
-        self.revived(&before);
+        self.revived(&before, members_max);
         for at in 0..PLAYERS {
             let waits_for = self.players[at].waits_for;
             if waits_for.is_some_and(|to| self.stage.reply(to).is_none()) {
@@ -331,7 +337,7 @@ impl Model {
         }
     }
 
-    fn revived(&mut self, facts: &[Record]) {
+    fn revived(&mut self, facts: &[Record], members_max: usize) {
         for effect in self.stage.take_seen() {
             if let Effect::Seat {
                 seat,
@@ -364,10 +370,10 @@ impl Model {
             else {
                 continue;
             };
-            let phase = if stored.members.is_empty() {
-                Phase::Empty
-            } else {
-                Phase::Stable
+            let phase = match stored.members.len() {
+                0 => Phase::Empty,
+                len if len > members_max => Phase::PreparingRebalance,
+                _ => Phase::Stable,
             };
             let state = self.stage.groups.state(group);
             assert_eq!(state, Some((stored.generation, phase)), "revived");
