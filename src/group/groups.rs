@@ -381,9 +381,13 @@ impl Groups {
     }
 
     fn list(&self, request: &ListRequest) -> Vec<Listed> {
+        if !request.wants_classic() {
+            return Vec::new();
+        }
+        let phases = request.phases();
         self.iter()
+            .filter(|group| phases.contains(&group.classic.phase))
             .map(Group::list)
-            .filter(|row| request.wants(row))
             .collect()
     }
 

@@ -169,16 +169,17 @@ impl Turn<'_> {
             return self.arm_retention();
         };
         self.group.classic = revived(&stored);
+        let (from, to) = (Phase::Empty, self.group.classic.phase);
+        if from != to {
+            self.note(Note::PhaseChanged { from, to });
+        }
+        // Before the first seat: its member may beat at once.
+        self.publish();
         for member in &stored.members {
             self.revive_member(&stored, member);
         }
         let classic = &mut self.group.classic;
         classic.subscribed = classic.read_subscriptions();
-        let (from, to) = (Phase::Empty, classic.phase);
-        if from != to {
-            self.note(Note::PhaseChanged { from, to });
-        }
-        self.publish();
         self.arm_retention();
         if self.group.classic.roster.len() > self.rules.group_members_max {
             self.start_rebalance(Cause::Oversized);
