@@ -5,6 +5,9 @@
 //! future, and the closure writes then.
 
 mod call;
+mod cluster;
+mod configs;
+mod delete_records;
 mod fetch;
 mod list_offsets;
 mod metadata;
