@@ -59,7 +59,7 @@ async fn wait_and_write(
     }
     let mut out = Vec::new();
     let handled = form.write(fetch, &mut out);
-    finished(handled, out)
+    finished(handled, out).await
 }
 
 /// The request in the words of the data plane.

@@ -7,10 +7,14 @@
 mod call;
 mod cluster;
 mod configs;
+mod coordinators;
 mod delete_records;
 mod fetch;
+mod groups;
 mod list_offsets;
+mod members;
 mod metadata;
+mod offsets;
 mod produce;
 mod producer_ids;
 mod topic_admin;

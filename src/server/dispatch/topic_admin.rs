@@ -120,7 +120,7 @@ impl Call<'_> {
             }
             let mut out = Vec::new();
             let handled = head.write(&tell_deleted(&deletions), &mut out);
-            finished(handled, out)
+            finished(handled, out).await
         }))
     }
 }
