@@ -154,6 +154,11 @@ impl Call<'_> {
             ApiKey::CreateTopics => self.create_topics(),
             ApiKey::DeleteTopics => self.delete_topics(),
             ApiKey::CreatePartitions => self.create_partitions(),
+            ApiKey::DeleteRecords => self.delete_records(),
+            ApiKey::DescribeConfigs => self.describe_configs(),
+            ApiKey::IncrementalAlterConfigs => self.incremental_alter_configs(),
+            ApiKey::DescribeCluster => self.describe_cluster(),
+            ApiKey::DescribeTopicPartitions => self.describe_topic_partitions(),
             _ => Ok(Handled::Close),
         }
     }

@@ -5,7 +5,10 @@
 //! future, and the closure writes then.
 
 mod call;
+mod cluster;
+mod configs;
 mod coordinators;
+mod delete_records;
 mod fetch;
 mod groups;
 mod list_offsets;

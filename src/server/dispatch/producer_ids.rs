@@ -1,6 +1,9 @@
 //! `InitProducerId`: ids for idempotent producers.
 //!
-//! A transactional producer is refused with `UNSUPPORTED_VERSION`.
+//! Transactions are not offered, so a transactional producer is refused, with
+//! `UNSUPPORTED_VERSION`: the one code that says what is the matter. Java's client and kafka-python
+//! end at once with it; librdkafka names it once the time of its `init_transactions` is over. The
+//! codes that end librdkafka at once would speak of permissions or timeouts that nobody can mend.
 
 use super::call::Call;
 use super::topic_errors::code_of;
