@@ -92,33 +92,34 @@ mod stand_in {
     }
 
     /// A parker without a clock: a park with a timeout returns at once.
-    pub(crate) struct Parker(Arc<Token>);
+    pub(crate) struct Parker(Unparker);
 
     #[derive(Clone)]
     pub(crate) struct Unparker(Arc<Token>);
 
     impl Parker {
         pub(crate) fn new() -> Self {
-            Self(Arc::new(Token {
+            Self(Unparker(Arc::new(Token {
                 given: Mutex::new(false),
                 changed: Condvar::new(),
-            }))
+            })))
         }
 
-        pub(crate) fn unparker(&self) -> Unparker {
-            Unparker(self.0.clone())
+        pub(crate) fn unparker(&self) -> &Unparker {
+            &self.0
         }
 
         pub(crate) fn park(&self) {
-            let mut given = self.0.given.lock().expect("no model panics within");
+            let token = &*self.0.0;
+            let mut given = token.given.lock().expect("no model panics within");
             while !*given {
-                given = self.0.changed.wait(given).expect("no model panics within");
+                given = token.changed.wait(given).expect("no model panics within");
             }
             *given = false;
         }
 
         pub(crate) fn park_timeout(&self, _timeout: Duration) {
-            *self.0.given.lock().expect("no model panics within") = false;
+            *self.0.0.given.lock().expect("no model panics within") = false;
         }
     }
 

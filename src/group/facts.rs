@@ -35,12 +35,17 @@ impl Facts {
     }
 }
 
-/// Committed offsets by topic; each topic's are sorted by partition in one block.
+/// Committed offsets by topic and partition.
+///
+/// Maps, not blocks: a client may commit and delete very many partitions in any order.
 #[derive(Debug, Default)]
 pub(super) struct Offsets {
-    topics: BTreeMap<TopicName, Vec<(PartitionIndex, OffsetValue)>>,
+    topics: BTreeMap<TopicName, Row>,
     len: usize,
 }
+
+/// One topic's offsets.
+pub(super) type Row = BTreeMap<PartitionIndex, OffsetValue>;
 
 impl Offsets {
     pub(super) fn len(&self) -> usize {
@@ -52,11 +57,7 @@ impl Offsets {
     }
 
     pub(super) fn get(&self, topic: &str, partition: PartitionIndex) -> Option<&OffsetValue> {
-        let row = self.topics.get(topic)?;
-        let at = row
-            .binary_search_by_key(&partition, |(index, _)| *index)
-            .ok()?;
-        Some(&row[at].1)
+        self.topics.get(topic)?.get(&partition)
     }
 
     pub(super) fn insert(
@@ -65,27 +66,21 @@ impl Offsets {
         partition: PartitionIndex,
         value: OffsetValue,
     ) {
-        if !self.topics.contains_key(topic) {
-            self.topics.insert(topic.clone(), Vec::new());
-        }
-        let row = self.topics.get_mut(topic).expect("inserted just above");
-        match row.binary_search_by_key(&partition, |(index, _)| *index) {
-            Ok(at) => row[at].1 = value,
-            Err(at) => {
-                row.insert(at, (partition, value));
-                self.len += 1;
+        let is_new = match self.topics.get_mut(topic) {
+            Some(row) => row.insert(partition, value).is_none(),
+            None => {
+                let row = Row::from([(partition, value)]);
+                self.topics.insert(topic.clone(), row).is_none()
             }
-        }
+        };
+        self.len += usize::from(is_new);
     }
 
     pub(super) fn remove(&mut self, topic: &str, partition: PartitionIndex) {
         let Some(row) = self.topics.get_mut(topic) else {
             return;
         };
-        if let Ok(at) = row.binary_search_by_key(&partition, |(index, _)| *index) {
-            row.remove(at);
-            self.len -= 1;
-        }
+        self.len -= usize::from(row.remove(&partition).is_some());
         if row.is_empty() {
             self.topics.remove(topic);
         }
@@ -98,17 +93,13 @@ impl Offsets {
             .flat_map(|(topic, row)| row.iter().map(move |(index, value)| (topic, *index, value)))
     }
 
-    /// One topic's offsets, by partition.
-    pub(super) fn of_topic(&self, topic: &str) -> &[(PartitionIndex, OffsetValue)] {
-        self.topics.get(topic).map_or(&[], Vec::as_slice)
+    /// One topic's offsets, if there are any.
+    pub(super) fn of_topic(&self, topic: &str) -> Option<&Row> {
+        self.topics.get(topic)
     }
 
     /// The topics, in order.
-    pub(super) fn by_topic(
-        &self,
-    ) -> impl Iterator<Item = (&TopicName, &[(PartitionIndex, OffsetValue)])> {
-        self.topics
-            .iter()
-            .map(|(topic, row)| (topic, row.as_slice()))
+    pub(super) fn by_topic(&self) -> impl Iterator<Item = (&TopicName, &Row)> {
+        self.topics.iter()
     }
 }

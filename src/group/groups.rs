@@ -36,7 +36,9 @@ pub(super) struct Group {
 impl Group {
     /// A removal waits for what is on its way, and everything waits for a removal.
     fn must_hold(&self, request: &Request) -> bool {
-        let removes = matches!(request, Request::DeleteGroup(_));
+        // One that has members refuses at once.
+        let removes =
+            matches!(request, Request::DeleteGroup(_)) && self.classic.phase == Phase::Empty;
         self.is_closing || !self.held.is_empty() || (removes && self.in_flight > 0)
     }
 }
@@ -237,6 +239,10 @@ impl Groups {
         now: Now,
         fx: &mut Vec<Effect>,
     ) {
+        if request.needs_name() && request.group().is_some_and(GroupId::is_empty) {
+            let reply = request.refused(Refusal::InvalidGroupId);
+            return fx.push(Effect::Reply { to, reply });
+        }
         if let Some(id) = request.group()
             && let Some(slot) = self.names.get(id)
             && self.groups[*slot].must_hold(&request)
@@ -304,20 +310,11 @@ impl Groups {
         now: Now,
         fx: &mut Vec<Effect>,
     ) {
-        let has_no_name = request.group().is_some_and(GroupId::is_empty);
         let reply = match request {
             Request::Join(request) => return self.join(request, to, room, now, fx),
             Request::Commit(request) => return self.commit_outside(request, to, room, now, fx),
             Request::TopicsDeleted(topics) => return self.topics_deleted(&topics, to, now, fx),
             Request::List(request) => Reply::List(Ok(self.list(&request))),
-            Request::Sync(_)
-            | Request::Heartbeat(_)
-            | Request::Leave(_)
-            | Request::OffsetDelete(_)
-                if has_no_name =>
-            {
-                request.refused(Refusal::InvalidGroupId)
-            }
             Request::Sync(_) | Request::Heartbeat(_) => request.refused(Refusal::UnknownMemberId),
             Request::Leave(request) => Reply::Leave(Ok(nobody_left(request))),
             Request::Fetch(request) => Reply::Fetch(Ok(fetch_from_nowhere(request))),
@@ -344,9 +341,6 @@ impl Groups {
             });
         };
         let session = self.rules.session_timeout_ms_min..=self.rules.session_timeout_ms_max;
-        if request.group.is_empty() {
-            return refuse(Refusal::InvalidGroupId);
-        }
         if !session.contains(&request.session_timeout_ms) {
             return refuse(Refusal::InvalidSessionTimeout);
         }
@@ -387,9 +381,13 @@ impl Groups {
     }
 
     fn list(&self, request: &ListRequest) -> Vec<Listed> {
+        if !request.wants_classic() {
+            return Vec::new();
+        }
+        let phases = request.phases();
         self.iter()
+            .filter(|group| phases.contains(&group.classic.phase))
             .map(Group::list)
-            .filter(|row| request.wants(row))
             .collect()
     }
 
@@ -487,6 +485,18 @@ impl Groups {
         }
     }
 
+    /// Drops groups of which the replayed records left nothing: they were removed.
+    pub(super) fn forget_traceless(&mut self) {
+        let names = &mut self.names;
+        self.groups.retain(|_, group| {
+            let has_traces = group.facts.metadata.is_some() || !group.facts.offsets.is_empty();
+            if !has_traces {
+                names.remove(&group.id);
+            }
+            has_traces
+        });
+    }
+
     /// The groups' keys, by slot.
     pub(super) fn keys(&self) -> Vec<GroupKey> {
         self.iter().map(|group| group.key).collect()
@@ -534,6 +544,24 @@ fn nobody_left(request: LeaveRequest) -> Vec<LeftMember> {
 }
 
 impl Request {
+    /// Whether the empty string is no name for the group that is asked: a group of that name may
+    /// hold offsets, and nothing else.
+    fn needs_name(&self) -> bool {
+        match self {
+            Self::Join(_)
+            | Self::Sync(_)
+            | Self::Heartbeat(_)
+            | Self::Leave(_)
+            | Self::OffsetDelete(_) => true,
+            Self::Commit(_)
+            | Self::Fetch(_)
+            | Self::Describe(_)
+            | Self::DeleteGroup(_)
+            | Self::List(_)
+            | Self::TopicsDeleted(_) => false,
+        }
+    }
+
     /// The reply that refuses this request as a whole.
     pub fn refused(&self, refusal: Refusal) -> Reply {
         match self {

@@ -10,12 +10,16 @@ use super::request::{
     CommitPartition, CommitRequest, CommitTopic, FetchRequest, OffsetDeleteRequest, ReplyTo,
 };
 use crate::error::Refusal;
+use crate::ids::TopicId;
 use crate::time::WallMs;
 
 impl Turn<'_> {
     /// Decides a commit; its answer waits for the journal.
     pub(super) fn commit(&mut self, request: CommitRequest, to: ReplyTo) {
-        if let Err(refusal) = self.check_commit(&request) {
+        let checked = self
+            .check_commit(&request)
+            .and_then(|()| self.check_offsets_fit(&request));
+        if let Err(refusal) = checked {
             return self.reply(to, Reply::Commit(Err(refusal)));
         }
         // A commit is a sign of life while the member may still be heard (specification 2.9).
@@ -25,8 +29,10 @@ impl Turn<'_> {
         ) {
             self.arm_session(request.member.as_str());
         }
+        // -1 is how those clients say "the server's own".
         let expires_at = request
             .retention_ms
+            .filter(|ms| *ms != -1)
             .map(|ms| WallMs(self.now.wall.0.saturating_add(ms)));
         let mut records = Vec::new();
         let mut topics = Vec::with_capacity(request.topics.len());
@@ -45,6 +51,13 @@ impl Turn<'_> {
         expires_at: Option<WallMs>,
         records: &mut Vec<Record>,
     ) -> CommittedTopic {
+        // Stored with an expiry there is room for neither topic id nor epoch (value version 1);
+        // clients that send one know of neither.
+        let topic_id = if expires_at.is_none() {
+            topic.id
+        } else {
+            TopicId::ZERO
+        };
         let mut rows = Vec::with_capacity(topic.partitions.len());
         for partition in topic.partitions {
             let index = partition.partition;
@@ -59,11 +72,15 @@ impl Turn<'_> {
                 partition: index,
                 value: Some(OffsetValue {
                     offset: partition.offset,
-                    leader_epoch: partition.leader_epoch,
+                    leader_epoch: if expires_at.is_none() {
+                        partition.leader_epoch
+                    } else {
+                        -1
+                    },
                     metadata: partition.metadata,
                     committed_at: partition.committed_at.unwrap_or(self.now.wall),
                     expires_at,
-                    topic_id: topic.id,
+                    topic_id,
                 }),
             });
         }
@@ -85,14 +102,6 @@ impl Turn<'_> {
         if classic.phase == Phase::Dead {
             return Err(Refusal::NotAvailable);
         }
-        let asked: usize = request
-            .topics
-            .iter()
-            .map(|topic| topic.partitions.len())
-            .sum();
-        if self.group.facts.offsets.len().saturating_add(asked) > self.rules.group_offsets_max {
-            return Err(Refusal::Overloaded);
-        }
         let is_outside = request.generation.0 < 0;
         if is_outside && classic.phase == Phase::Empty {
             // An administrator, or a consumer that assigns its partitions itself.
@@ -112,6 +121,34 @@ impl Turn<'_> {
             return Err(Refusal::RebalanceInProgress);
         }
         Ok(())
+    }
+
+    /// Whether the group has room for the partitions that it has no offset of yet.
+    fn check_offsets_fit(&self, request: &CommitRequest) -> Result<(), Refusal> {
+        let (offsets, max) = (&self.group.facts.offsets, self.rules.group_offsets_max);
+        let asked: usize = request.topics.iter().map(|it| it.partitions.len()).sum();
+        if offsets.len().saturating_add(asked) <= max {
+            return Ok(());
+        }
+        let is_new = |topic: &CommitTopic, at: &CommitPartition| {
+            offsets.get(topic.topic.as_str(), at.partition).is_none()
+        };
+        let new: usize = request
+            .topics
+            .iter()
+            .map(|topic| {
+                topic
+                    .partitions
+                    .iter()
+                    .filter(|at| is_new(topic, at))
+                    .count()
+            })
+            .sum();
+        if new == 0 || offsets.len().saturating_add(new) <= max {
+            Ok(())
+        } else {
+            Err(Refusal::Overloaded)
+        }
     }
 
     /// Deletes offsets of topics that nobody reads.
@@ -213,6 +250,9 @@ impl Turn<'_> {
 impl Group {
     /// What is committed; partitions without an offset are answered with none.
     pub(super) fn fetch(&self, request: FetchRequest) -> Vec<FetchedTopic> {
+        if self.classic.phase == Phase::Dead {
+            return fetch_from_nowhere(request);
+        }
         let offsets = &self.facts.offsets;
         let Some(topics) = request.topics else {
             return offsets

@@ -84,14 +84,20 @@ impl Turn<'_> {
     }
 
     /// The same for offsets that were just committed, without a look at the others.
-    pub(super) fn arm_retention_after_commit(&mut self, explicit: Option<WallMs>) {
-        let ages = self
-            .now
-            .wall
-            .0
-            .saturating_add(self.rules.offsets_retention_ms);
-        let expiry = explicit.map_or(ages, |at| at.0.min(ages));
-        self.arm_retention_for(WallMs(expiry));
+    pub(super) fn arm_retention_after_commit(&mut self, records: &[Record]) {
+        let retention_ms = self.rules.offsets_retention_ms;
+        let expiry = |record: &Record| match record {
+            Record::Offset {
+                value: Some(value), ..
+            } => {
+                let aged = WallMs(value.committed_at.0.saturating_add(retention_ms));
+                Some(value.expires_at.unwrap_or(aged))
+            }
+            Record::Offset { value: None, .. } | Record::Group { .. } => None,
+        };
+        if let Some(first) = records.iter().filter_map(expiry).min() {
+            self.arm_retention_for(first);
+        }
     }
 
     fn arm_retention_for(&mut self, expiry: WallMs) {
@@ -121,10 +127,9 @@ impl Turn<'_> {
 
     /// The retention timer fired: what has expired goes, and with the last of it an empty group.
     pub(super) fn retention_timer_fired(&mut self, arming: u32) {
-        if self
-            .group
-            .retention
-            .is_none_or(|running| running.arming != arming)
+        let running = self.group.retention;
+        if running.is_none_or(|running| running.arming != arming)
+            || self.group.classic.phase == Phase::Dead
         {
             return;
         }

@@ -78,6 +78,7 @@ impl Groups {
     /// A group with members is Stable with its last assignment, each member with a session from
     /// now on; any other is Empty.
     pub fn revive(&mut self, now: Now, fx: &mut Vec<Effect>) {
+        self.forget_traceless();
         for key in self.keys() {
             fx.push(Effect::Note(Note::GroupCreated));
             self.take_turn(key, now, fx, |turn| turn.revive());
@@ -92,7 +93,7 @@ impl Turn<'_> {
             Then::Committed { to, topics } => {
                 if outcome.is_ok() {
                     self.note(Note::OffsetsCommitted(records.len()));
-                    self.arm_retention_after_commit(explicit_expiry(records));
+                    self.arm_retention_after_commit(records);
                 }
                 self.reply(to, Reply::Commit(outcome.map(|()| topics)));
             }
@@ -103,7 +104,7 @@ impl Turn<'_> {
             Then::Replaced(replacement) => self.replaced(*replacement, outcome),
             Then::OffsetsDeleted { to, topics } => {
                 if outcome.is_ok() {
-                    self.note(Note::OffsetsDeleted(records.len()));
+                    self.offsets_deleted(records.len());
                 }
                 self.reply(to, Reply::OffsetDelete(outcome.map(|()| topics)));
             }
@@ -117,12 +118,20 @@ impl Turn<'_> {
             }
             Then::TopicsDeleted { to } => {
                 if outcome.is_ok() {
-                    self.note(Note::OffsetsDeleted(records.len()));
+                    self.offsets_deleted(records.len());
                 }
                 if let Some(to) = to {
                     self.reply(to, Reply::TopicsDeleted(outcome));
                 }
             }
+        }
+    }
+
+    fn offsets_deleted(&mut self, count: usize) {
+        self.note(Note::OffsetsDeleted(count));
+        if self.group.facts.offsets.is_empty() {
+            // Nothing holds an empty group any longer.
+            self.arm_retention();
         }
     }
 
@@ -140,7 +149,8 @@ impl Turn<'_> {
             .iter()
             .flat_map(|deleted| {
                 let row = self.group.facts.offsets.of_topic(deleted.topic.as_str());
-                row.iter()
+                row.into_iter()
+                    .flatten()
                     .filter(|(_, it)| it.topic_id.is_zero() || it.topic_id == deleted.id)
                     .map(|(partition, _)| tombstone(&deleted.topic, *partition))
             })
@@ -159,16 +169,17 @@ impl Turn<'_> {
             return self.arm_retention();
         };
         self.group.classic = revived(&stored);
+        let (from, to) = (Phase::Empty, self.group.classic.phase);
+        if from != to {
+            self.note(Note::PhaseChanged { from, to });
+        }
+        // Before the first seat: its member may beat at once.
+        self.publish();
         for member in &stored.members {
             self.revive_member(&stored, member);
         }
         let classic = &mut self.group.classic;
         classic.subscribed = classic.read_subscriptions();
-        let (from, to) = (Phase::Empty, classic.phase);
-        if from != to {
-            self.note(Note::PhaseChanged { from, to });
-        }
-        self.publish();
         self.arm_retention();
         if self.group.classic.roster.len() > self.rules.group_members_max {
             self.start_rebalance(Cause::Oversized);
@@ -176,6 +187,9 @@ impl Turn<'_> {
     }
 
     fn revive_member(&mut self, stored: &GroupMetadata, member: &super::MemberMetadata) {
+        if self.group.classic.roster.contains(member.member.as_str()) {
+            return;
+        }
         let seat = self.seats.take(self.group.key, member.member.clone());
         let protocol = Protocol {
             name: stored.protocol.clone().unwrap_or_else(|| "".into()),
@@ -241,15 +255,4 @@ fn assignments(record: &Record) -> Vec<(MemberId, bytes::Bytes)> {
             .collect(),
         Record::Group { value: None, .. } | Record::Offset { .. } => Vec::new(),
     }
-}
-
-/// The first explicit expiry among committed offsets.
-fn explicit_expiry(records: &[Record]) -> Option<WallMs> {
-    let expiry = |record: &Record| match record {
-        Record::Offset {
-            value: Some(value), ..
-        } => value.expires_at,
-        Record::Offset { value: None, .. } | Record::Group { .. } => None,
-    };
-    records.iter().filter_map(expiry).min()
 }

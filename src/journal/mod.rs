@@ -10,6 +10,7 @@
 //! as failed, so that no answer waits forever.
 
 mod memory;
+pub mod schema;
 
 use std::fmt;
 use std::sync::Arc;

@@ -2,6 +2,8 @@
 //!
 //! Each promise has a model in which it holds, and one in which the code is wrong on purpose, to
 //! show that the model would see it.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test --target-dir target/loom --no-default-features --lib loom`
 
 use std::sync::Arc;
 

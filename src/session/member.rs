@@ -44,9 +44,10 @@ pub enum Verdict {
 ///   +-----+-----------------------+
 /// ```
 ///
-/// Not padded to a cache line: beyond some ten thousand members packing is faster, and the names
-/// and the beacon are read in the same breath.
+/// Not padded to a cache line: beyond some ten thousand members packing is faster. The order of
+/// the fields is fixed, so that the two words that each heartbeat reads lie in one line.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Session {
     word: AtomicU64,
     beacon: Arc<Beacon>,

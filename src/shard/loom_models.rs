@@ -3,6 +3,8 @@
 //! Bounds: two submitters with an event each and a driver, drains of one event or more, three
 //! preemptions (two with the driver). The second look and the bell have a model as well in which
 //! the code is wrong on purpose, to show that the models would see it.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test --target-dir target/loom --no-default-features --lib loom`
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};

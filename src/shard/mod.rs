@@ -23,6 +23,8 @@ mod loom_models;
 mod mailbox;
 mod notes;
 mod ownership;
+#[cfg(all(test, not(loom)))]
+mod ownership_tests;
 mod placement;
 mod state;
 mod worker;

@@ -14,7 +14,7 @@ use super::partition::{Appended, Partition};
 use super::producers::ProducerIdentity;
 use super::registry::{DeletedTopic, NewTopic, Registry, TopicKey, TopicSummary, check_name};
 use super::session::Sessions;
-use super::settings::{ConfigChange, ConfigEntry, Effective};
+use super::settings::{ConfigChange, ConfigEntry, Effective, Settings};
 use super::topic::Topic;
 use crate::ids::{PartitionIndex, TopicName};
 use crate::time::WallMs;
@@ -162,6 +162,18 @@ impl Topics {
     pub fn describe_configs(&self, key: &TopicKey) -> Result<Vec<ConfigEntry>, TopicError> {
         check_key(key)?;
         Ok(self.topic(key)?.describe_configs(&self.config))
+    }
+
+    /// The configuration values that would be in force for a topic created with these.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidConfig`.
+    pub fn configs_of_new(
+        &self,
+        configs: &[(String, Option<String>)],
+    ) -> Result<Vec<ConfigEntry>, TopicError> {
+        Ok(Settings::of_new(configs)?.entries(&self.config))
     }
 
     /// Changes configuration values of a topic, all or none (KIP-339).

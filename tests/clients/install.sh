@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Brings the clients at their locked versions into target/clients, each by its own package manager.
-#   install.sh [CLIENT ...]        all, or: confluent kafka-python aiokafka kafkajs java franz sarama
+#   install.sh [CLIENT ...]        all, or some of: confluent kafka-python aiokafka kafkajs java franz
+#                                  sarama franz-suite
 #   install.sh --check CLIENT      whether that one is there, at the versions and sources of now
 # What is there already is left alone.
 set -euo pipefail
@@ -13,6 +14,7 @@ kit_of() {
     kafkajs) echo js ;;
     java) echo java ;;
     franz | sarama) echo go ;;
+    franz-suite) echo franz-suite ;;
     *) echo "install.sh: no such client: $1" >&2; return 2 ;;
   esac
 }
@@ -22,6 +24,7 @@ wanted() {
   local files=()
   case $1 in
     python) files=(python/requirements.txt) ;;
+    franz-suite) files=(go/go.mod go/go.sum) ;;
     *) mapfile -t files < <(cd "$here" && find "$1" -type f -not -path '*/node_modules/*' | sort) ;;
   esac
   (cd "$here" && sha256sum "${files[@]}")
@@ -42,6 +45,7 @@ make_js() {
 }
 
 make_java() {
+  rm -rf "$home/java"
   mvn --quiet --batch-mode --file "$here/java/pom.xml" -Dout="$home/java" compile \
     dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$home/java/libs"
 }
@@ -50,11 +54,23 @@ make_go() {
   (cd "$here/go" && GOFLAGS=-mod=readonly go build -o "$home/go/" ./franz ./sarama)
 }
 
+# franz-go's own tests come with its module; they are built once, in a copy that can be written.
+make_franz-suite() {
+  local module
+  (cd "$here/go" && go mod download)
+  module=$(cd "$here/go" && go list -m -f '{{.Dir}}' github.com/twmb/franz-go)
+  rm -rf "$home/franz-suite"
+  mkdir -p "$home/franz-suite"
+  cp -r "$module"/go.mod "$module"/go.sum "$module"/pkg "$home/franz-suite/"
+  chmod -R u+w "$home/franz-suite"
+  (cd "$home/franz-suite" && go test -c -o kgo.test ./pkg/kgo)
+}
+
 if [ "${1:-}" = --check ]; then
   current "$(kit_of "$2")"
   exit
 fi
-[ $# -gt 0 ] || set -- confluent kafka-python aiokafka kafkajs java franz sarama
+[ $# -gt 0 ] || set -- confluent kafka-python aiokafka kafkajs java franz sarama franz-suite
 for client in "$@"; do
   kit=$(kit_of "$client")
   if ! current "$kit"; then

@@ -7,7 +7,8 @@
 #                                         data and log are in $KAFKA_HOME/run-PORT
 #   kafka.sh stop PORT                    ends it, and waits until it is gone
 #   kafka.sh record [PROFILE ...]         records the transcripts of these profiles (all of them
-#                                         if none is named) anew, each on a node of its own
+#                                         if none is named) anew, each on a node of its own;
+#                                         with FILTER=a,b only cases whose names contain these
 #   kafka.sh check [PROFILE ...]          runs the profiles and compares, records nothing
 #   kafka.sh tool CLASS ARGS...           one of Kafka's own command-line tools, such as
 #                                         org.apache.kafka.tools.consumer.group.ConsumerGroupCommand
@@ -140,7 +141,9 @@ each_profile() {
 }
 
 record_one() {
-  conform run --bootstrap "127.0.0.1:$port_of_recordings" --profile "$1" --repeat 3 \
+  local some=()
+  [ -z "${FILTER:-}" ] || some=(--merge --filter "$FILTER")
+  conform run --bootstrap "127.0.0.1:$port_of_recordings" --profile "$1" --repeat 3 "${some[@]}" \
     --name "Apache Kafka 4.4.0" --out "$here/kafka-4.4.0/$1.json"
 }
 

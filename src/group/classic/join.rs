@@ -6,10 +6,11 @@ use super::member::Member;
 use super::{Classic, Phase, Turn};
 use crate::error::Refusal;
 use crate::group::effects::{Cause, Effect, End, Note, Then, Why};
+use crate::group::record::GroupMetadata;
 use crate::group::reply::{JoinRefused, Joined, JoinedMember, Reply};
 use crate::group::request::{JoinRequest, Protocol, ReplyTo};
 use crate::group::rules::Rules;
-use crate::ids::{InstanceId, MemberId};
+use crate::ids::{Generation, InstanceId, MemberId};
 
 /// A join's refusal, with the member id that it echoes.
 pub(in crate::group) fn refused(refusal: Refusal, member: impl Into<MemberId>) -> Reply {
@@ -91,10 +92,17 @@ impl Turn<'_> {
             self.join_as_known(request, to);
         }
         // A group that holds nothing but a pending member is stored too, so that it is listed
-        // and cleaned up after a restart.
+        // and cleaned up after a restart. Whoever joined is no part of a generation yet.
         if is_new_group && self.group.in_flight == records_before {
-            let record =
-                self.metadata_record(self.group.classic.metadata(|_, _| bytes::Bytes::new()));
+            let empty = GroupMetadata {
+                protocol_type: None,
+                generation: Generation(0),
+                protocol: None,
+                leader: None,
+                phase_since: self.group.classic.phase_since,
+                members: Vec::new(),
+            };
+            let record = self.metadata_record(empty);
             self.append(vec![record], Then::Rest);
         }
     }

@@ -1,5 +1,6 @@
 //! One member of a classic group.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -80,10 +81,10 @@ impl Member {
 
 /// The distinct names, in order of their first appearance.
 pub(super) fn distinct_names(protocols: &[Protocol]) -> impl Iterator<Item = &Arc<str>> {
-    protocols.iter().enumerate().filter_map(|(at, protocol)| {
-        let seen = protocols[..at]
-            .iter()
-            .any(|earlier| earlier.name == protocol.name);
-        (!seen).then_some(&protocol.name)
-    })
+    // A set, not a look back: a hostile client may offer very many.
+    let mut seen = HashSet::with_capacity(protocols.len());
+    protocols
+        .iter()
+        .map(|protocol| &protocol.name)
+        .filter(move |name| seen.insert(&***name))
 }

@@ -139,9 +139,8 @@ impl Classic {
         let protocol = self.protocol.as_ref()?;
         let mut all = BTreeSet::new();
         for (_, member) in self.roster.iter() {
-            all.append(&mut super::subscription::topics(
-                &member.metadata(protocol),
-            )?);
+            // Not `append`, which would walk what is there for each member.
+            all.extend(super::subscription::topics(&member.metadata(protocol))?);
         }
         Some(all)
     }

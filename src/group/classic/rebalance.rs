@@ -9,10 +9,12 @@ use crate::ids::{Generation, MemberId};
 impl Turn<'_> {
     /// Starts a rebalance.
     pub(super) fn prepare_rebalance(&mut self, cause: Cause) {
+        self.prepare_rebalance_refusing(cause, Refusal::RebalanceInProgress);
+    }
+
+    /// The same; syncs that wait are refused so, once the new phase is published.
+    pub(super) fn prepare_rebalance_refusing(&mut self, cause: Cause, refusal: Refusal) {
         self.note(Note::RebalanceStarted(cause));
-        if self.group.classic.phase == Phase::CompletingRebalance {
-            self.refuse_syncs(Refusal::RebalanceInProgress);
-        }
         self.group.classic.roster.clear_owed_syncs();
         self.group.classic.sync_timer = None;
         let slowest_ms = self.group.classic.roster.rebalance_timeout_ms_max();
@@ -29,7 +31,11 @@ impl Turn<'_> {
             self.step_to(Phase::PreparingRebalance);
             return;
         }
+        let ends_syncs = self.group.classic.phase == Phase::CompletingRebalance;
         self.step_to(Phase::PreparingRebalance);
+        if ends_syncs {
+            self.refuse_syncs(refusal);
+        }
         if self.group.classic.roster.all_joined() {
             self.complete_join();
         } else {
@@ -38,7 +44,7 @@ impl Turn<'_> {
     }
 
     /// Clears every assignment and answers every parked sync with the refusal.
-    pub(super) fn refuse_syncs(&mut self, refusal: Refusal) {
+    fn refuse_syncs(&mut self, refusal: Refusal) {
         for id in self.group.classic.roster.ids() {
             let roster = &mut self.group.classic.roster;
             roster.update(id.as_str(), |member| member.assignment.clear());
@@ -140,14 +146,9 @@ impl Turn<'_> {
     /// Makes sure that the leader is one that joined; whether there is such a leader.
     fn elect_joined_leader(&mut self) -> bool {
         let classic = &mut self.group.classic;
-        let Some(leader) = &classic.leader else {
-            return false;
-        };
-        let leads = classic
-            .roster
-            .get(leader.as_str())
-            .is_some_and(|it| it.joining.is_some());
-        if leads {
+        let leader = classic.leader.as_ref();
+        let leader = leader.and_then(|id| classic.roster.get(id.as_str()));
+        if leader.is_some_and(|it| it.joining.is_some()) {
             return true;
         }
         match classic.roster.first_joining().cloned() {
@@ -193,24 +194,24 @@ impl Turn<'_> {
 
     /// The shard is given up: nobody here is answered from this group again.
     pub(in crate::group) fn unload(&mut self) {
-        if self.group.classic.phase != Phase::Dead {
-            self.step_to(Phase::Dead);
+        if self.group.classic.phase == Phase::Dead {
+            return;
         }
+        self.step_to(Phase::Dead);
         for seat in self.group.classic.roster.drain_pending() {
             self.seats.give_up(seat, End::Left, self.fx);
         }
         for id in self.group.classic.roster.ids() {
-            let roster = &mut self.group.classic.roster;
-            if let Some(to) = roster.set_joining(id.as_str(), None) {
-                self.reply(to, join::refused(Refusal::NotCoordinator, id.clone()));
+            let Some((id, member)) = self.group.classic.roster.remove(id.as_str()) else {
+                continue;
+            };
+            if let Some(to) = member.joining {
+                self.reply(to, join::refused(Refusal::NotCoordinator, id));
             }
-            let roster = &mut self.group.classic.roster;
-            if let Some(to) = roster.set_syncing(id.as_str(), None) {
+            if let Some(to) = member.syncing {
                 self.reply(to, Reply::Sync(Err(Refusal::NotCoordinator)));
             }
-            if let Some(member) = self.group.classic.roster.get(id.as_str()) {
-                self.seats.give_up(member.seat, End::Left, self.fx);
-            }
+            self.seats.give_up(member.seat, End::Left, self.fx);
         }
     }
 }

@@ -81,6 +81,8 @@ impl Turn<'_> {
         if let Some(to) = member.syncing.take() {
             self.reply(to, Reply::Sync(Err(Refusal::FencedInstanceId)));
         }
+        // Kafka's replacement is a member like any other: its parked join is a sign of life.
+        member.is_new = false;
         self.seats.give_up(member.seat, End::Fenced, self.fx);
         member.seat = self.seats.take(self.group.key, new.clone());
         self.fx.push(Effect::Seat {
@@ -116,7 +118,11 @@ impl Turn<'_> {
         }
         classic.roster.set_joining(id, None);
         match outcome {
-            Ok(()) => self.answer_replaced(&replacement),
+            Ok(()) => {
+                // Its timer may have fired while it waited; and its timeout may be another now.
+                self.arm_session(id);
+                self.answer_replaced(&replacement);
+            }
             Err(refusal) => self.undo_replacement(replacement, refusal),
         }
     }

@@ -211,12 +211,12 @@ impl Roster {
         self.pending.drain(..).map(|(_, seat)| seat).collect()
     }
 
-    /// Whether every member supports one of these.
+    /// Whether every member supports one of these; nobody has anything against any.
     pub(super) fn supports_any(&self, protocols: &[Protocol]) -> bool {
         let all = self.members.len();
         protocols
             .iter()
-            .any(|protocol| self.support.get(&protocol.name) == Some(&all))
+            .any(|protocol| self.support.get(&protocol.name).copied().unwrap_or(0) == all)
     }
 
     /// The protocol of the next generation: each member votes for the first of its own that all

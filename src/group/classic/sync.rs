@@ -91,8 +91,7 @@ impl Turn<'_> {
             return;
         }
         if let Err(refusal) = outcome {
-            self.refuse_syncs(refusal);
-            return self.prepare_rebalance(Cause::AppendFailed);
+            return self.prepare_rebalance_refusing(Cause::AppendFailed, refusal);
         }
         for (id, assignment) in members {
             let roster = &mut self.group.classic.roster;

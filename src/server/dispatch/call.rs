@@ -1,5 +1,7 @@
 //! One request on its way through the broker.
 
+use std::time::Duration;
+
 use super::{Broker, Remembered};
 use crate::server::service::{Answer as Later, Handled};
 use crate::shard::{Answer, Outcome};
@@ -7,6 +9,9 @@ use crate::time::Now;
 use crate::wire::codec::DecodeError;
 use crate::wire::header::{RequestHeader, ResponseHeader};
 use crate::wire::{ApiKey, Message, Writer};
+
+/// The patience where `connections.max.idle.ms` has no limit: Kafka's default.
+const PATIENCE_MS: u64 = 600_000;
 
 /// A request and where its answer goes.
 pub(super) struct Call<'c> {
@@ -87,14 +92,73 @@ impl Call<'_> {
                 let outcome = answer.await;
                 let mut out = Vec::new();
                 let handled = write(outcome, head, &mut out);
-                finished(handled, out)
+                finished(handled, out).await
             }),
         }
     }
 
+    /// The same for one request that asks many times.
+    pub(super) fn answer_all<T: Outcome + Unpin + 'static>(
+        &mut self,
+        answers: Vec<Answer<T>>,
+        write: impl FnOnce(Vec<T>, Head, &mut Vec<u8>) -> Handled + Send + 'static,
+    ) -> Handled {
+        let head = self.head();
+        let mut outcomes = Vec::with_capacity(answers.len());
+        let mut answers = answers.into_iter();
+        for answer in answers.by_ref() {
+            match answer.now() {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(answer) => {
+                    return later(async move {
+                        outcomes.push(answer.await);
+                        for answer in answers {
+                            outcomes.push(answer.await);
+                        }
+                        let mut out = Vec::new();
+                        let handled = write(outcomes, head, &mut out);
+                        finished(handled, out).await
+                    });
+                }
+            }
+        }
+        write(outcomes, head, self.out)
+    }
+
+    /// How long a request without an answer is kept before its connection is closed.
+    pub(super) fn patience(&self) -> Duration {
+        let idle_ms = self.broker.config.connections_max_idle_ms;
+        Duration::from_millis(u64::try_from(idle_ms).unwrap_or(PATIENCE_MS))
+    }
+
     pub(super) fn carry_out(&mut self) -> Result<Handled, DecodeError> {
         match self.header.api {
+            ApiKey::Heartbeat => self.heartbeat(),
+            ApiKey::OffsetCommit => self.offset_commit(),
+            ApiKey::OffsetFetch => self.offset_fetch(),
+            ApiKey::OffsetDelete => self.offset_delete(),
+            ApiKey::JoinGroup => self.join_group(),
+            ApiKey::SyncGroup => self.sync_group(),
+            ApiKey::LeaveGroup => self.leave_group(),
+            ApiKey::FindCoordinator => self.find_coordinator(),
+            ApiKey::ListGroups => self.list_groups(),
+            ApiKey::DescribeGroups => self.describe_groups(),
+            ApiKey::DeleteGroups => self.delete_groups(),
             ApiKey::ApiVersions => self.api_versions(),
+            ApiKey::Metadata => self.metadata(),
+            ApiKey::Produce => self.produce(),
+            ApiKey::Fetch => self.fetch(),
+            ApiKey::ListOffsets => self.list_offsets(),
+            ApiKey::OffsetForLeaderEpoch => self.offset_for_leader_epoch(),
+            ApiKey::InitProducerId => self.init_producer_id(),
+            ApiKey::CreateTopics => self.create_topics(),
+            ApiKey::DeleteTopics => self.delete_topics(),
+            ApiKey::CreatePartitions => self.create_partitions(),
+            ApiKey::DeleteRecords => self.delete_records(),
+            ApiKey::DescribeConfigs => self.describe_configs(),
+            ApiKey::IncrementalAlterConfigs => self.incremental_alter_configs(),
+            ApiKey::DescribeCluster => self.describe_cluster(),
+            ApiKey::DescribeTopicPartitions => self.describe_topic_partitions(),
             _ => Ok(Handled::Close),
         }
     }
@@ -105,11 +169,21 @@ pub(super) fn later(answer: impl Future<Output = Later> + Send + 'static) -> Han
     Handled::Pending(Box::pin(answer))
 }
 
+/// No answer at all, as Kafka gives none: the connection waits until its client closes it, or
+/// until it counts as idle.
+pub(super) fn never(patience: Duration) -> Handled {
+    later(async move {
+        tokio::time::sleep(patience).await;
+        Later::Close
+    })
+}
+
 /// What was written later, as the connection wants it.
-pub(super) fn finished(handled: Handled, out: Vec<u8>) -> Later {
+pub(super) async fn finished(handled: Handled, out: Vec<u8>) -> Later {
     match handled {
         Handled::Done => Later::Reply(out.into()),
         Handled::NoReply => Later::NoReply,
-        Handled::Close | Handled::Pending(_) => Later::Close,
+        Handled::Close => Later::Close,
+        Handled::Pending(answer) => answer.await,
     }
 }

@@ -5,10 +5,26 @@
 //! future, and the closure writes then.
 
 mod call;
+mod cluster;
+mod configs;
+mod coordinators;
+mod delete_records;
+mod fetch;
+mod groups;
+mod list_offsets;
+mod members;
+mod metadata;
+mod offsets;
+mod produce;
+mod producer_ids;
+mod topic_admin;
+mod topic_errors;
 mod versions;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+use tokio::sync::watch;
 
 use super::service::{Handled, Peer, Service};
 use crate::config::Config;
@@ -32,6 +48,8 @@ pub struct Broker {
     config: Config,
     advertised: Option<(String, u16)>,
     cluster_id: String,
+    // Told once, when the server stops; requests that wait for records listen.
+    stopping: watch::Sender<bool>,
 }
 
 /// What is remembered of one connection.
@@ -59,7 +77,18 @@ impl Broker {
             config,
             advertised,
             cluster_id,
+            stopping: watch::Sender::new(false),
         }
+    }
+
+    /// Whether the server stops.
+    fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Tells when the server stops.
+    fn stopped(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
     }
 
     /// Where clients of that connection are told to go.
@@ -120,6 +149,7 @@ impl Service for Broker {
     }
 
     fn stop(&self) {
+        self.stopping.send_replace(true);
         self.engine.shutdown();
     }
 }

@@ -50,8 +50,10 @@ mod process;
 pub mod scenario;
 mod server;
 mod stage;
+mod suite;
 
 pub use catalog::{Client, EXCEPTIONS, Exception, Verb};
 pub use failure::Failure;
 pub use server::Server;
 pub use stage::{MemberName, Stage, run};
+pub use suite::franz_group_etl;

@@ -3,7 +3,6 @@
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{BuildHasher, Hasher};
-use std::io::Write;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -70,6 +69,8 @@ pub struct Stage {
     tool: Option<MemberName>,
     began: Instant,
     transcript: VecDeque<String>,
+    /// The run of records that the transcript's last line tells: whose, partition, first offset.
+    run: Option<(Speaker, u32, u64)>,
 }
 
 /// Runs one scenario for one client and says how long it took, or that it is skipped because the
@@ -83,7 +84,7 @@ pub fn run(
     name: &str,
     scenario: fn(&mut Stage) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    if !install::ready(client)? {
+    if !install::ready(client.name())? {
         return Ok(());
     }
     let began = now();
@@ -110,17 +111,16 @@ impl Stage {
             tool: None,
             began: now(),
             transcript: VecDeque::new(),
+            run: None,
         })
     }
 
     /// Writes a line for the person who watches, past the capture of the test harness.
     pub(crate) fn note(&self, words: &str) {
-        // A closed standard error is no reason to fail.
-        let _ = writeln!(
-            std::io::stderr(),
+        install::note(&format!(
             "{}: {words}",
             self.topic.trim_start_matches("topic-")
-        );
+        ));
     }
 
     /// Starts a member of the group.
@@ -286,7 +286,12 @@ impl Stage {
         let name = actor.name.clone();
         match heard {
             Heard::Line(line) => {
+                let records = actor.records.len();
                 let read = actor.read(&line);
+                if actor.records.len() > records {
+                    self.log_record(speaker);
+                    return read;
+                }
                 // Other groups of a server that is not ours alone are no news.
                 if !line.starts_with("group ") || line.contains(&self.group) {
                     self.log(&format!("{name} > {line}"));
@@ -304,10 +309,34 @@ impl Stage {
         }
     }
 
+    /// Keeps a run of records as one line.
+    fn log_record(&mut self, speaker: Speaker) {
+        let actor = &self.actors[speaker.0];
+        let Some(Delivery {
+            partition, offset, ..
+        }) = actor.records.last()
+        else {
+            return;
+        };
+        let (name, partition, offset) = (actor.name.clone(), *partition, *offset);
+        let first = match self.run {
+            Some((of, place, first)) if of == speaker && place == partition => {
+                self.transcript.pop_back();
+                first
+            }
+            _ => offset,
+        };
+        self.log(&format!(
+            "{name} > records {partition}:{first} to {partition}:{offset}"
+        ));
+        self.run = Some((speaker, partition, first));
+    }
+
     fn log(&mut self, line: &str) {
         if self.transcript.len() == TRANSCRIPT_LINES_MAX {
             self.transcript.pop_front();
         }
+        self.run = None;
         let seconds = (now() - self.began).as_secs_f32();
         self.transcript.push_back(format!("{seconds:7.2} {line}"));
     }

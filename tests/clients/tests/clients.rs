@@ -42,3 +42,8 @@ client!(kafkajs, Client::KafkaJs);
 client!(java, Client::Java);
 client!(franz, Client::Franz);
 client!(sarama, Client::Sarama);
+
+#[test]
+fn franz_go_passes_its_own_group_tests() -> Result<(), Failure> {
+    clients::franz_group_etl()
+}

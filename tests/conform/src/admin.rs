@@ -190,7 +190,17 @@ impl Cx {
     }
 
     pub async fn delete_groups(&self, label: &str, groups: &[&str], spec: &str) -> Result<()> {
-        let v = self.at_most::<DeleteGroupsRequest>(2)?;
+        self.delete_groups_v(label, 2, groups, spec).await
+    }
+
+    pub async fn delete_groups_v(
+        &self,
+        label: &str,
+        v: i16,
+        groups: &[&str],
+        spec: &str,
+    ) -> Result<()> {
+        let v = self.at_most::<DeleteGroupsRequest>(v)?;
         let request = DeleteGroupsRequest::default()
             .with_groups_names(groups.iter().map(|g| GroupId(text(g))).collect());
         let out = self.ask(&request, v).await?;

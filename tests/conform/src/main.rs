@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
-use conform::case::Profile;
+use conform::case::{Case, Profile};
 use conform::check::{Verdict, check, check_binary};
 use conform::deviations::{DEVIATIONS, NOT_OFFERED};
 use conform::run::{self, Options};
@@ -61,6 +61,9 @@ struct Run {
     /// Where to write the transcripts, as JSON.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Keep what the file of --out has of other cases, in the order of the list.
+    #[arg(long, requires = "out")]
+    merge: bool,
     /// Print every step.
     #[arg(long, short)]
     verbose: bool,
@@ -145,13 +148,18 @@ async fn run_cases(args: Run) -> Result<bool> {
         print::case(transcript, args.verbose);
     }
     print::summary(&report.cases);
-    if let Some(path) = &args.out {
-        report::save(path, &report)?;
-    }
-    Ok(report
+    let good = report
         .cases
         .iter()
-        .all(|t| t.status == "ok" || t.status == "unsupported"))
+        .all(|t| t.status == "ok" || t.status == "unsupported");
+    if let Some(path) = &args.out {
+        if args.merge {
+            let order: Vec<String> = cases::all().iter().map(Case::key).collect();
+            report = report.over(&report::load(path)?, &order);
+        }
+        report::save(path, &report)?;
+    }
+    Ok(good)
 }
 
 async fn check_profiles(args: Check) -> Result<bool> {

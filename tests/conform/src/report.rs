@@ -43,6 +43,19 @@ pub struct Difference {
     pub other: Option<String>,
 }
 
+impl Report {
+    /// This report with what `older` has of other cases. Cases that are not in `order` go.
+    pub fn over(mut self, older: &Self, order: &[String]) -> Self {
+        let mut cases = Vec::new();
+        for key in order {
+            let find = |list: &[Transcript]| list.iter().find(|t| t.key() == *key).cloned();
+            cases.extend(find(&self.cases).or_else(|| find(&older.cases)));
+        }
+        self.cases = cases;
+        self
+    }
+}
+
 impl Transcript {
     /// Group and name.
     pub fn key(&self) -> String {
@@ -128,10 +141,32 @@ pub fn load(path: &Path) -> Result<Report> {
         .with_context(|| format!("reading {}", path.display()))
 }
 
-/// Writes a file of transcripts.
+/// Writes a file of transcripts, a step a line.
 pub fn save(path: &Path, report: &Report) -> Result<()> {
-    let text = serde_json::to_string_pretty(report)?;
-    std::fs::write(path, text + "\n").with_context(|| format!("writing {}", path.display()))
+    let text = lines(report)?;
+    std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))
+}
+
+fn lines(report: &Report) -> Result<String> {
+    let mut text = String::from("{\n");
+    text += &format!("\"broker\": {},\n", serde_json::to_string(&report.broker)?);
+    text += &format!(
+        "\"offered\": {},\n\"cases\": [",
+        serde_json::to_string(&report.offered)?
+    );
+    for (n, case) in report.cases.iter().enumerate() {
+        let head = serde_json::to_string(&Transcript {
+            steps: Vec::new(),
+            ..case.clone()
+        })?;
+        let head = head
+            .strip_suffix("]}")
+            .context("a transcript ends in its steps")?;
+        let steps: Result<Vec<String>, _> = case.steps.iter().map(serde_json::to_string).collect();
+        let comma = if n == 0 { "" } else { "," };
+        text += &format!("{comma}\n{head}\n  {}\n]}}", steps?.join(",\n  "));
+    }
+    Ok(text + "\n]\n}\n")
 }
 
 #[cfg(test)]
@@ -170,7 +205,40 @@ pub(crate) mod samples {
 
 #[cfg(test)]
 mod tests {
-    use super::samples::case;
+    use super::samples::{case, report};
+    use super::{Report, lines};
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        let empty = case("g/none", "unsupported", &[]);
+        let cases = vec![case("g/n", "ok", &[("a \"b\"", "x"), ("c", "y")]), empty];
+        let text = lines(&report(cases.clone())).unwrap();
+        let read: Report = serde_json::from_str(&text).unwrap();
+        assert_eq!(read.cases.len(), 2);
+        assert_eq!(read.cases[0].steps, cases[0].steps);
+        assert!(read.cases[1].steps.is_empty());
+        let none: Report = serde_json::from_str(&lines(&report(Vec::new())).unwrap()).unwrap();
+        assert!(none.cases.is_empty());
+    }
+
+    #[test]
+    fn a_newer_recording_replaces_only_its_own_cases() {
+        let old = report(vec![
+            case("g/a", "ok", &[("s", "1")]),
+            case("g/b", "ok", &[("s", "1")]),
+        ]);
+        let new = report(vec![case("g/b", "ok", &[("s", "2")])]);
+        let both = new.over(&old, &["g/b".into(), "g/a".into(), "g/c".into()]);
+        let keys: Vec<_> = both
+            .cases
+            .iter()
+            .map(|t| (t.key(), t.steps[0].seen.clone()))
+            .collect();
+        assert_eq!(
+            keys,
+            [("g/b".into(), "2".into()), ("g/a".into(), "1".into())]
+        );
+    }
 
     #[test]
     fn a_step_that_differs_is_found_with_its_tokens() {

@@ -215,4 +215,78 @@ pub fn add(book: &mut Book) {
             cx.note(label, seen, spec);
         }
     });
+
+    case!(book, [242, 245], "delete-a-mixture", |cx| {
+        let (t, _) = cx.topic(1).await?;
+        let ms = cx.stable(&cx.group(), &["A"]).await?;
+        let mut gone = cx.stable(&cx.group(), &["A"]).await?;
+        let g = gone[0].group.clone();
+        cx.commit(&g, &[part(&t, 0, 1)])
+            .of(&gone[0])
+            .send("commit", "t1-0=NONE")
+            .await?;
+        gone[0].leave_quietly().await?;
+        let absent = cx.group();
+        let groups: [&str; 4] = [&absent, &ms[0].group, &g, ""];
+        for v in 0..=2 {
+            let spec = "g1=NON_EMPTY_GROUP g3=GROUP_ID_NOT_FOUND";
+            cx.delete_groups_v(&format!("delete v{v}"), v, &groups, spec)
+                .await?;
+        }
+        cx.fetch_all(&g)
+            .send("its offsets", "top=NONE no-rows")
+            .await?;
+        let late = &mut gone[0];
+        for v in [2, 8, 9] {
+            let commit = cx.commit(&g, &[part(&t, 0, 2)]).of(late).v(v);
+            commit.send(&format!("commit v{v}"), "").await?;
+        }
+        late.hb("heartbeat", "UNKNOWN_MEMBER_ID").await?;
+        late.sync("sync", "UNKNOWN_MEMBER_ID", Vec::new()).await?;
+        late.leave("leave", "top=NONE A=UNKNOWN_MEMBER_ID").await?;
+        late.join("join", "UNKNOWN_MEMBER_ID").await?;
+        let mut again = late.restarted();
+        again.take_id().await?;
+        again
+            .join("the generations begin again", "NONE gen=1")
+            .await?;
+    });
+
+    case!(book, [211, 217, 235, 193], "ids-that-are-odd", |cx| {
+        let (t, _) = cx.topic(1).await?;
+        let absent = cx.group();
+        for (label, group) in [("absent", absent.as_str()), ("empty", "")] {
+            let parts = [(&*t, 0)];
+            cx.delete_offsets(&format!("{label}: delete offsets"), group, &parts, "")
+                .await?;
+            for v in [0, 5, 6] {
+                cx.describe(&format!("{label}: describe v{v}"), v, &[group], "")
+                    .await?;
+            }
+            for v in [1, 2, 7, 9] {
+                let label = format!("{label}: fetch v{v}");
+                cx.fetch(group, &[(&t, 0), (&t, 9)])
+                    .v(v)
+                    .send(&label, "")
+                    .await?;
+            }
+            for v in [2, 7, 9] {
+                cx.fetch_all(group)
+                    .v(v)
+                    .send(&format!("{label}: fetch all v{v}"), "")
+                    .await?;
+            }
+        }
+        let simple = cx.group();
+        cx.commit(&simple, &[part(&t, 0, 1)])
+            .send("commit", "t1-0=NONE")
+            .await?;
+        let parts = [(&*t, 0), (&*t, 0), (&*t, 5)];
+        cx.delete_offsets("delete twice in one", &simple, &parts, "")
+            .await?;
+        cx.delete_offsets("delete what is gone", &simple, &[(&t, 0)], "top=NONE")
+            .await?;
+        cx.delete_offsets("delete nothing", &simple, &[], "")
+            .await?;
+    });
 }

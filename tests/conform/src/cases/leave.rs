@@ -114,6 +114,18 @@ pub fn add(book: &mut Book) {
             .await;
     });
 
+    case!(book, [130], "pending-member-was-waited-for", |cx| {
+        let mut ms = cx.stable(&cx.group(), &["A"]).await?;
+        let mut b = cx.member(&ms[0].group, "B");
+        b.take_id().await?;
+        let mut join = ms[0].join_start().await?;
+        join.check(&cx, "A waits for B", "parked").await;
+        b.leave("B leaves", "top=NONE B=NONE").await?;
+        let spec = "NONE gen=2 leader=A members=[A:mA-range]";
+        ms[0].joined(join, "A is released", spec).await;
+        b.join("B's id", "UNKNOWN_MEMBER_ID").await?;
+    });
+
     case!(book, [133], "parked-joiner-is-removed", |cx| {
         let g = cx.group();
         let mut ms = vec![

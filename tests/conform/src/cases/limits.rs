@@ -61,6 +61,38 @@ pub fn add(book: &mut Book) {
             .await?;
     });
 
+    case!(book, [65, 68], "members-of-a-full-group", |cx| {
+        let g = cx.group();
+        let mut ms: Vec<_> = ["A", "B", "C"]
+            .iter()
+            .map(|n| cx.static_member(&g, n, &format!("i{n}")))
+            .collect();
+        cx.form(&mut ms).await?;
+        for m in &mut ms {
+            let label = format!("{} joins again, completing", m.name);
+            m.join(&label, "NONE gen=3").await?;
+        }
+        cx.sync_all(&mut ms).await?;
+        ms[1]
+            .join("a follower joins again, stable", "NONE gen=3")
+            .await?;
+        let full = "GROUP_MAX_SIZE_REACHED me=\"\"";
+        ms[1].restarted().join("an instance restarts", full).await?;
+        cx.static_member(&g, "D", "iD")
+            .join("a new instance", full)
+            .await?;
+        for v in [0, 3, 4] {
+            let mut d = cx.member(&g, "D");
+            d.jv = v;
+            d.join(&format!("a new member v{v}"), full).await?;
+        }
+        ms[2].leave_quietly().await?;
+        let mut d = cx.member(&g, "D");
+        d.join("a new member when one has left", "MEMBER_ID_REQUIRED")
+            .await?;
+        ms[0].hb("A is unaffected", "REBALANCE_IN_PROGRESS").await?;
+    });
+
     case!(book, [283], "consumer-group", |cx| {
         let (t, _) = cx.topic(2).await?;
         let g = cx.group();
@@ -135,6 +167,83 @@ pub fn add(book: &mut Book) {
         cx.list("list")
             .send("g1=absent g2=absent g3=Empty/classic/\"\"")
             .await?;
+    });
+
+    case!(book, [344, 345, 346], "empty-groups", |cx| {
+        let (t, _) = cx.topic(1).await?;
+        let mut bare = cx.stable(&cx.group(), &["A"]).await?;
+        let mut kept = cx.stable(&cx.group(), &["A"]).await?;
+        let g = kept[0].group.clone();
+        cx.commit(&g, &[part(&t, 0, 1)])
+            .of(&kept[0])
+            .send("commit", "t1-0=NONE")
+            .await?;
+        let mut alive = cx.stable(&cx.group(), &["A"]).await?;
+        bare[0].leave_quietly().await?;
+        kept[0].leave_quietly().await?;
+        let mut pending = cx.member(&cx.group(), "P");
+        pending.take_id().await?;
+        let simple = cx.group();
+        cx.commit(&simple, &[part(&t, 0, 1)])
+            .send("commit simple", "t1-0=NONE")
+            .await?;
+        let spec = "g1=absent g2=Empty/classic/consumer g3=Stable/classic/consumer g4=absent";
+        cx.list("only those without offsets go")
+            .until(5000, spec)
+            .await?;
+        pending
+            .join("the pending member's id", "UNKNOWN_MEMBER_ID")
+            .await?;
+        bare[0]
+            .join("a former member's id", "UNKNOWN_MEMBER_ID")
+            .await?;
+        alive[0].hb("a member elsewhere", "NONE").await?;
+        cx.delete_offsets("its offset is deleted", &g, &[(&t, 0)], "top=NONE")
+            .await?;
+        cx.delete_offsets("of the simple one too", &simple, &[(&t, 0)], "top=NONE")
+            .await?;
+        cx.list("then they go")
+            .until(5000, "g2=absent g5=absent")
+            .await?;
+        cx.fetch_all(&g)
+            .send("no offsets", "top=NONE no-rows")
+            .await?;
+    });
+
+    case!(book, [179], "retention-counts-from-the-commit", |cx| {
+        let (t, _) = cx.topic(2).await?;
+        let g = cx.group();
+        let parts = [part(&t, 0, 1)];
+        cx.commit(&g, &parts)
+            .v(3)
+            .retention(700)
+            .send("short", "t1-0=NONE")
+            .await?;
+        let parts = [part(&t, 1, 1)];
+        cx.commit(&g, &parts)
+            .v(4)
+            .retention(3_600_000)
+            .send("long", "t1-1=NONE")
+            .await?;
+        cx.sleep(2500).await;
+        cx.fetch_all(&g)
+            .send("the long one stays", "t1-1=1,e-1,\"\"")
+            .await?;
+        cx.list("the group too")
+            .send("g1=Empty/classic/\"\"")
+            .await?;
+        let mut ms = cx.stable(&cx.group(), &["A"]).await?;
+        let commit = cx
+            .commit(&ms[0].group, &[part(&t, 0, 1)])
+            .of(&ms[0])
+            .v(2)
+            .retention(500);
+        commit.send("of a member", "t1-0=NONE").await?;
+        cx.sleep(2500).await;
+        cx.fetch_all(&ms[0].group)
+            .send("while it is stable", "")
+            .await?;
+        ms[0].hb("the member", "NONE").await?;
     });
 
     book.group("no-migration");

@@ -11,15 +11,20 @@ mod heartbeat;
 mod join;
 mod leave;
 mod limits;
+mod matrix;
 mod migration;
 mod modern_check;
 mod modern_life;
+mod moves;
 mod share;
 mod statics;
 mod sync;
 mod timed;
 mod txn;
+mod versions;
 mod walk;
+mod walk_mixed;
+mod walk_offsets;
 
 pub fn all() -> Vec<crate::case::Case> {
     let mut book = Book {
@@ -42,7 +47,12 @@ pub fn all() -> Vec<crate::case::Case> {
     migration::add(&mut book);
     txn::add(&mut book);
     share::add(&mut book);
+    matrix::add(&mut book);
+    moves::add(&mut book);
+    versions::add(&mut book);
     walk::add(&mut book);
+    walk_mixed::add(&mut book);
+    walk_offsets::add(&mut book);
     timed::add(&mut book);
     limits::add(&mut book);
     book.cases

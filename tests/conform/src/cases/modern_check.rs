@@ -156,6 +156,8 @@ pub fn add(book: &mut Book) {
             "NONE",
         )
         .await?;
+        // Coordinators learn of it a little after the answer.
+        cx.sleep(1000).await;
         let mut a = cx.modern(&g, "A", &[&t]);
         a.join("join", "NONE hb=10000").await?;
         cx.group_config("9000", &g, &[(hb, Some("9000"))], "NONE")

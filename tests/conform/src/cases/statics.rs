@@ -6,6 +6,7 @@ use crate::case;
 use crate::case::Book;
 use crate::cx::Cx;
 use crate::member::Member;
+use crate::offsets::part;
 
 /// A Stable group of two static members, led by A.
 async fn pair(cx: &Cx, protocols: &[&str]) -> Result<Vec<Member>> {
@@ -19,8 +20,75 @@ async fn pair(cx: &Cx, protocols: &[&str]) -> Result<Vec<Member>> {
     Ok(ms)
 }
 
+/// Restarts the leader and then the follower of a Stable group in a version of JoinGroup, and
+/// has the ids of before and after do everything.
+async fn restarts(cx: Cx, v: i16) -> Result<()> {
+    let (t, _) = cx.topic(1).await?;
+    let mut ms = pair(&cx, &["range"]).await?;
+    let g = ms[0].group.clone();
+    for who in [0, 1] {
+        let name = ms[who].name.clone();
+        let label = |what: &str| format!("{name} {what}");
+        let mut again = ms[who].restarted();
+        again.jv = v;
+        again.join(&label("restarts"), "NONE gen=2").await?;
+        again.sync(&label("syncs"), "NONE", Vec::new()).await?;
+        ms[1 - who]
+            .hb(&label("restarted: the other hears"), "NONE")
+            .await?;
+        let old = &mut ms[who];
+        old.hb(&label("of old beats"), "FENCED_INSTANCE_ID").await?;
+        old.sync(&label("of old syncs"), "FENCED_INSTANCE_ID", Vec::new())
+            .await?;
+        let parts = [part(&t, 0, 1)];
+        cx.commit(&g, &parts)
+            .of(old)
+            .send(&label("of old commits"), "")
+            .await?;
+        old.leave(&label("of old leaves"), "").await?;
+        old.join(&label("of old joins"), "FENCED_INSTANCE_ID")
+            .await?;
+        old.instance = None;
+        old.hb(&label("of old beats without instance"), "UNKNOWN_MEMBER_ID")
+            .await?;
+        old.join(&label("of old joins without instance"), "UNKNOWN_MEMBER_ID")
+            .await?;
+        cx.commit(&g, &parts)
+            .of(&again)
+            .send(&label("of now commits"), "t1-0=NONE")
+            .await?;
+        again.hb(&label("of now beats"), "NONE").await?;
+        ms[who] = again;
+    }
+    cx.describe("describe", 5, &[&g], "").await?;
+    // With its known id the follower's join changes nothing, the leader's starts a rebalance.
+    for m in &mut ms {
+        m.jv = v;
+    }
+    ms[1].join("B joins with its id", "NONE gen=2").await?;
+    let mut join = ms[0].join_start().await?;
+    join.check(&cx, "A joins with its id", "parked").await;
+    ms[1].join("B joins after A", "NONE gen=3").await?;
+    ms[0].joined(join, "A is released", "NONE gen=3").await;
+    Ok(())
+}
+
+macro_rules! restarts {
+    ($book:expr, $($name:literal = $v:literal),* $(,)?) => {
+        $($book.add(&[137, 139, 140, 148], $name, |cx| Box::pin(restarts(cx, $v)));)*
+    };
+}
+
 pub fn add(book: &mut Book) {
     book.group("static");
+    restarts!(
+        book,
+        "restart-v5" = 5,
+        "restart-v6" = 6,
+        "restart-v7" = 7,
+        "restart-v8" = 8,
+        "restart-v9" = 9,
+    );
 
     case!(book, [142], "restart-that-changes-the-protocol", |cx| {
         let mut ms = pair(&cx, &["p1", "p2"]).await?;

@@ -282,6 +282,71 @@ pub fn add(book: &mut Book) {
         ms[1].join("B joins", "NONE gen=3 leader=B").await?;
     });
 
+    case!(book, [47], "pending-member-expires", |cx| {
+        let mut ms = timed(&cx, &[("A", 10_000, 20_000)]).await?;
+        cx.sync_all(&mut ms).await?;
+        let mut b = cx.member(&ms[0].group, "B");
+        b.session = 1500;
+        b.take_id().await?;
+        let (out, took) = ms[0].join_start().await?.timed().await;
+        let seen = format!("{} {}", ms[0].absorb(&out), bucket(took, 900, 3000));
+        let spec = "NONE gen=2 leader=A members=[A:mA-range] in-time";
+        cx.note_with("A is released", seen, spec, Some(format!("{took:?}")));
+        b.join("B's id", "UNKNOWN_MEMBER_ID").await?;
+    });
+
+    case!(book, [109], "one-of-two-expires", |cx| {
+        let mut ms = timed(&cx, &[("A", 1500, 20_000), ("B", 10_000, 20_000)]).await?;
+        cx.sync_all(&mut ms).await?;
+        let since = Instant::now();
+        let window = (1000, 3000);
+        hb_until(
+            &mut ms[1],
+            since,
+            window,
+            "B is told",
+            "REBALANCE_IN_PROGRESS",
+        )
+        .await?;
+        ms[0].hb("A", "UNKNOWN_MEMBER_ID").await?;
+        ms[1]
+            .join("B leads now", "NONE gen=3 leader=B members=[B:mB-range]")
+            .await?;
+    });
+
+    case!(book, [112], "waiting-is-a-sign-of-life", |cx| {
+        let mut ms = timed(&cx, &[("A", 1000, 20_000), ("B", 10_000, 20_000)]).await?;
+        cx.sync_all(&mut ms).await?;
+        let mut join = ms[0].join_start().await?;
+        keep(&mut [&mut ms[1]], 2500).await?;
+        join.check(&cx, "A waits for long", "parked").await;
+        ms[1].join("B joins", "NONE gen=3 leader=A").await?;
+        let spec = "NONE gen=3 leader=A members=[A:mA-range,B:mB-range]";
+        ms[0].joined(join, "A is still there", spec).await;
+        // The other way round: A waits in its sync, though nobody leads it out for long.
+        let mut follower = timed(&cx, &[("C", 10_000, 20_000), ("D", 1000, 20_000)]).await?;
+        let sync = follower[1].sync_start(Vec::new()).await?;
+        keep(&mut [&mut follower[0]], 2500).await?;
+        let plan = cx.plan(&follower);
+        follower[0]
+            .sync("C syncs", "NONE bytes=asg-C", plan)
+            .await?;
+        follower[1]
+            .synced(sync, "D is still there", "NONE bytes=asg-D")
+            .await;
+        follower[1].hb("D", "NONE").await?;
+    });
+
+    case!(book, [109], "who-beats-lives", |cx| {
+        let mut ms = timed(&cx, &[("A", 1500, 20_000), ("B", 1500, 20_000)]).await?;
+        cx.sync_all(&mut ms).await?;
+        let [a, b] = &mut ms[..] else {
+            unreachable!("two members")
+        };
+        let last = keep(&mut [a, b], 4000).await?;
+        cx.note("beats for 4 s", last.join(","), "NONE,NONE");
+    });
+
     case!(book, [281, 295], "consumer-session", |cx| {
         // group.consumer.session.timeout.ms=5001.
         let (t, _) = cx.topic(2).await?;
@@ -383,6 +448,37 @@ pub fn add(book: &mut Book) {
             a = a.restarted();
             a.take_id().await?;
         }
+    });
+
+    case!(book, [39], "a-second-member-extends-it-once", |cx| {
+        let g = cx.group();
+        let mut ms: Vec<_> = ["A", "B"].map(|n| cx.member(&g, n)).into();
+        for m in &mut ms {
+            m.take_id().await?;
+        }
+        let first = ms[0].join_start().await?;
+        cx.sleep(400).await;
+        let second = ms[1].join_start().await?;
+        let (out, took) = first.timed().await;
+        let seen = format!("{} {}", ms[0].absorb(&out), bucket(took, 1900, 2800));
+        let spec = "NONE gen=1 leader=A members=[A:mA-range,B:mB-range] in-time";
+        cx.note_with("A", seen, spec, Some(format!("{took:?}")));
+        ms[1].joined(second, "B", "NONE gen=1 leader=A").await;
+    });
+
+    case!(book, [38], "not-when-members-are-there", |cx| {
+        let mut a = cx.member(&cx.group(), "A");
+        a.take_id().await?;
+        a.join("A", "NONE gen=1").await?;
+        a.sync("A syncs", "NONE", Vec::new()).await?;
+        let (out, took) = a.join_start().await?.timed().await;
+        let seen = format!("{} {}", a.absorb(&out), bucket(took, 0, 700));
+        cx.note_with(
+            "A again",
+            seen,
+            "NONE gen=2 in-time",
+            Some(format!("{took:?}")),
+        );
     });
 
     case!(book, [40], "rebalance-timeout-bounds-it", |cx| {

@@ -6,26 +6,12 @@ use kafka_protocol::messages::{JoinGroupRequest, SyncGroupRequest};
 
 use crate::case::Book;
 use crate::cx::Cx;
+use crate::dice::Dice;
 use crate::member::Member;
 use crate::modern::Modern;
 use crate::offsets::part;
 use crate::parked::Parked;
 use crate::show::show_sync;
-
-struct Dice(u64);
-
-impl Dice {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % sides
-    }
-}
 
 enum Wait {
     Join(Parked<JoinGroupRequest>),

@@ -1,0 +1,382 @@
+//! Records as bytes: the keys and values of Kafka's `__consumer_offsets`, so that a broker may
+//! write them into its own topic, and Kafka's tools may read them.
+//!
+//! ```text
+//!   key:    record type (i16) | group | topic | partition          (types 0, 1: an offset)
+//!           record type (i16) | group                              (type 2: a group)
+//!   value:  schema version (i16) | fields; no value at all is a tombstone
+//! ```
+//!
+//! Written are the versions that Kafka 4.4.0 writes: offsets as version 3, as version 4 with the
+//! topic's id where it is known, as version 1 with an explicit expiry; groups as version 3. All
+//! versions are read.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::group::{GroupMetadata, MemberMetadata, OffsetValue, Record};
+use crate::ids::{Generation, TopicId};
+use crate::time::WallMs;
+use crate::wire::codec::NEVER;
+use crate::wire::{DecodeError, EncodeError, Message, Reader, Writer, schema};
+
+schema! {
+    /// The key of a committed offset, record types 0 and 1.
+    struct OffsetCommitKey<'a>(versions 0..=1, flexible NEVER) {
+        group: &'a str, 0..;
+        topic: &'a str, 0..;
+        partition: i32, 0..;
+    }
+
+    /// A committed offset.
+    struct OffsetCommitValue<'a>(versions 0..=4, flexible 4) {
+        offset: i64, 0..;
+        leader_epoch: i32, 3.., default -1;
+        metadata: &'a str, 0..;
+        commit_timestamp: i64, 0..;
+        expire_timestamp: i64, 1..=1, default -1;
+        topic_id: TopicId, 4.., tag 0;
+    }
+
+    /// The key of a group, record type 2.
+    struct GroupMetadataKey<'a>(versions 2..=2, flexible NEVER) {
+        group: &'a str, 2..;
+    }
+
+    /// A classic group with its members.
+    struct GroupMetadataValue<'a>(versions 0..=4, flexible 4) {
+        protocol_type: &'a str, 0..;
+        generation: i32, 0..;
+        protocol: Option<&'a str>, 0..;
+        leader: Option<&'a str>, 0..;
+        current_state_timestamp: i64, 2.., default -1;
+        members: Vec<Member<'a>>, 0..;
+    }
+
+    /// One of its members.
+    struct Member<'a> {
+        member_id: &'a str, 0..;
+        group_instance_id: Option<&'a str>, 3..;
+        client_id: &'a str, 0..;
+        client_host: &'a str, 0..;
+        rebalance_timeout: i32, 1.., default -1;
+        session_timeout: i32, 0..;
+        subscription: &'a [u8], 0..;
+        assignment: &'a [u8], 0..;
+    }
+}
+
+/// Record types.
+const OFFSET: i16 = 1;
+const GROUP: i16 = 2;
+
+/// Written versions of values.
+const OFFSET_WITH_EXPIRY: i16 = 1;
+const OFFSET_PLAIN: i16 = 3;
+const OFFSET_WITH_TOPIC_ID: i16 = 4;
+const GROUP_PLAIN: i16 = 3;
+
+/// A record as a log keeps it.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Encoded {
+    /// The key: what it speaks of.
+    pub key: Vec<u8>,
+    /// The value; `None`: a tombstone.
+    pub value: Option<Vec<u8>>,
+}
+
+/// A record that is none of ours, or damaged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum SchemaError {
+    /// The record type is not known; Kafka's loader skips such records.
+    UnknownType(i16),
+    /// The key or value is damaged, or its version is not known.
+    Damaged(DecodeError),
+}
+
+impl fmt::Display for SchemaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownType(number) => write!(f, "records of type {number} are not known"),
+            Self::Damaged(error) => write!(f, "the record is damaged: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for SchemaError {}
+
+impl From<DecodeError> for SchemaError {
+    fn from(error: DecodeError) -> Self {
+        Self::Damaged(error)
+    }
+}
+
+/// Writes a record.
+///
+/// # Errors
+///
+/// [`EncodeError`] for a name of more than 32,767 bytes, or more than the protocol can count.
+pub fn encode(record: &Record) -> Result<Encoded, EncodeError> {
+    match record {
+        Record::Offset {
+            group,
+            topic,
+            partition,
+            value,
+        } => {
+            let key = OffsetCommitKey {
+                group: group.as_str(),
+                topic: topic.as_str(),
+                partition: *partition,
+            };
+            let value = value.as_ref().map(|value| {
+                let (version, value) = offset_value(value);
+                versioned(version, &value)
+            });
+            Ok(Encoded {
+                key: versioned(OFFSET, &key)?,
+                value: value.transpose()?,
+            })
+        }
+        Record::Group { group, value } => {
+            let key = GroupMetadataKey {
+                group: group.as_str(),
+            };
+            let value = value
+                .as_ref()
+                .map(|value| versioned(GROUP_PLAIN, &group_value(value)));
+            Ok(Encoded {
+                key: versioned(GROUP, &key)?,
+                value: value.transpose()?,
+            })
+        }
+    }
+}
+
+fn offset_value(value: &OffsetValue) -> (i16, OffsetCommitValue<'_>) {
+    let version = match value.expires_at {
+        Some(_) => OFFSET_WITH_EXPIRY,
+        None if value.topic_id.is_zero() => OFFSET_PLAIN,
+        None => OFFSET_WITH_TOPIC_ID,
+    };
+    let written = OffsetCommitValue {
+        offset: value.offset,
+        leader_epoch: value.leader_epoch,
+        metadata: &value.metadata,
+        commit_timestamp: value.committed_at.0,
+        expire_timestamp: value.expires_at.map_or(-1, |at| at.0),
+        topic_id: value.topic_id,
+    };
+    (version, written)
+}
+
+fn group_value(value: &GroupMetadata) -> GroupMetadataValue<'_> {
+    let members = value.members.iter().map(|member| Member {
+        member_id: member.member.as_str(),
+        group_instance_id: member.instance.as_ref().map(|it| it.as_str()),
+        client_id: &member.client_id,
+        client_host: &member.client_host,
+        rebalance_timeout: member.rebalance_timeout_ms,
+        session_timeout: member.session_timeout_ms,
+        subscription: &member.subscription,
+        assignment: &member.assignment,
+    });
+    GroupMetadataValue {
+        protocol_type: value.protocol_type.as_deref().unwrap_or(""),
+        generation: value.generation.0,
+        protocol: value.protocol.as_deref(),
+        leader: value.leader.as_ref().map(|it| it.as_str()),
+        current_state_timestamp: value.phase_since.map_or(-1, |at| at.0),
+        members: members.collect(),
+    }
+}
+
+/// The version, then the message in it.
+fn versioned<'a, M: Message<'a>>(version: i16, message: &M) -> Result<Vec<u8>, EncodeError> {
+    let mut out = Vec::new();
+    let mut writer = Writer::new(&mut out);
+    writer.i16(version);
+    message.encode(&mut writer, version);
+    writer.finish()?;
+    Ok(out)
+}
+
+/// Reads a record.
+///
+/// # Errors
+///
+/// [`SchemaError`] for a type that is not known, and for damage.
+pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Record, SchemaError> {
+    let mut reader = Reader::new(key);
+    match reader.i16()? {
+        version @ 0..=OFFSET => {
+            let key = OffsetCommitKey::decode_from(&mut reader, version)?;
+            Ok(Record::Offset {
+                group: key.group.into(),
+                topic: key.topic.into(),
+                partition: key.partition,
+                value: value.map(read_offset).transpose()?,
+            })
+        }
+        GROUP => {
+            let key = GroupMetadataKey::decode_from(&mut reader, GROUP)?;
+            let value = value.map(read_group).transpose()?;
+            Ok(Record::Group {
+                group: key.group.into(),
+                value: value.map(Arc::new),
+            })
+        }
+        unknown => Err(SchemaError::UnknownType(unknown)),
+    }
+}
+
+fn read_offset(bytes: &[u8]) -> Result<OffsetValue, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let version = reader.i16()?;
+    let value = OffsetCommitValue::decode_from(&mut reader, version)?;
+    Ok(OffsetValue {
+        offset: value.offset,
+        leader_epoch: value.leader_epoch,
+        metadata: value.metadata.into(),
+        committed_at: WallMs(value.commit_timestamp),
+        expires_at: (value.expire_timestamp != -1).then_some(WallMs(value.expire_timestamp)),
+        topic_id: value.topic_id,
+    })
+}
+
+fn read_group(bytes: &[u8]) -> Result<GroupMetadata, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let version = reader.i16()?;
+    let value = GroupMetadataValue::decode_from(&mut reader, version)?;
+    let at = value.current_state_timestamp;
+    let members = value.members.iter().map(|member| MemberMetadata {
+        member: member.member_id.into(),
+        instance: member.group_instance_id.map(Into::into),
+        client_id: member.client_id.into(),
+        client_host: member.client_host.into(),
+        rebalance_timeout_ms: member.rebalance_timeout,
+        session_timeout_ms: member.session_timeout,
+        subscription: Bytes::copy_from_slice(member.subscription),
+        assignment: Bytes::copy_from_slice(member.assignment),
+    });
+    Ok(GroupMetadata {
+        protocol_type: Some(value.protocol_type)
+            .filter(|it| !it.is_empty())
+            .map(Into::into),
+        generation: Generation(value.generation),
+        protocol: value.protocol.map(Into::into),
+        leader: value.leader.map(Into::into),
+        phase_since: (at != -1).then_some(WallMs(at)),
+        members: members.collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offset(value: Option<OffsetValue>) -> Record {
+        Record::Offset {
+            group: "g".into(),
+            topic: "t".into(),
+            partition: 7,
+            value,
+        }
+    }
+
+    fn value() -> OffsetValue {
+        OffsetValue {
+            offset: 42,
+            leader_epoch: 3,
+            metadata: "m".into(),
+            committed_at: WallMs(1_000),
+            expires_at: None,
+            topic_id: TopicId::ZERO,
+        }
+    }
+
+    fn group() -> Record {
+        let member = MemberMetadata {
+            member: "c-1".into(),
+            instance: Some("i".into()),
+            client_id: "c".into(),
+            client_host: "/127.0.0.1".into(),
+            rebalance_timeout_ms: 60_000,
+            session_timeout_ms: 10_000,
+            subscription: Bytes::from("s"),
+            assignment: Bytes::from("a"),
+        };
+        let value = GroupMetadata {
+            protocol_type: Some("consumer".into()),
+            generation: Generation(5),
+            protocol: Some("range".into()),
+            leader: Some("c-1".into()),
+            phase_since: Some(WallMs(9)),
+            members: vec![member],
+        };
+        Record::Group {
+            group: "g".into(),
+            value: Some(Arc::new(value)),
+        }
+    }
+
+    fn round_trip(record: &Record) -> Record {
+        let encoded = encode(record).unwrap();
+        decode(&encoded.key, encoded.value.as_deref()).unwrap()
+    }
+
+    #[test]
+    fn an_offset_is_written_as_kafka_writes_it() {
+        let encoded = encode(&offset(Some(value()))).unwrap();
+        assert_eq!(encoded.key, b"\0\x01\0\x01g\0\x01t\0\0\0\x07");
+        let expected = b"\0\x03\0\0\0\0\0\0\0\x2a\0\0\0\x03\0\x01m\0\0\0\0\0\0\x03\xe8";
+        assert_eq!(encoded.value.unwrap(), expected);
+    }
+
+    #[test]
+    fn an_offset_with_an_expiry_or_a_topic_id_is_written_in_the_version_that_has_it() {
+        let expiring = OffsetValue {
+            expires_at: Some(WallMs(2_000)),
+            leader_epoch: -1,
+            ..value()
+        };
+        let encoded = encode(&offset(Some(expiring.clone()))).unwrap();
+        assert_eq!(encoded.value.unwrap()[..2], [0, 1]);
+        let with_id = OffsetValue {
+            topic_id: TopicId([9; 16]),
+            ..value()
+        };
+        let encoded = encode(&offset(Some(with_id.clone()))).unwrap();
+        assert_eq!(encoded.value.unwrap()[..2], [0, 4]);
+        for value in [expiring, with_id] {
+            let record = offset(Some(value));
+            assert_eq!(round_trip(&record), record);
+        }
+    }
+
+    #[test]
+    fn groups_and_tombstones_are_read_as_they_were_written() {
+        let no_group = Record::Group {
+            group: "g".into(),
+            value: None,
+        };
+        for record in [group(), offset(None), no_group] {
+            assert_eq!(round_trip(&record), record);
+        }
+    }
+
+    #[test]
+    fn damage_is_an_error_at_every_length() {
+        let encoded = encode(&group()).unwrap();
+        let value = encoded.value.unwrap();
+        for cut in 0..value.len() {
+            assert!(decode(&encoded.key, Some(&value[..cut])).is_err());
+        }
+        assert_eq!(decode(&[0, 3], None), Err(SchemaError::UnknownType(3)));
+        assert!(decode(&encoded.key[..3], None).is_err());
+        assert!(decode(&encoded.key, Some(b"\0\x09")).is_err());
+    }
+}

@@ -1,0 +1,207 @@
+//! `Fetch`: reads records, and waits for them if there are none.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::call::{Call, Head, finished, later};
+use super::topic_errors::code_of;
+use crate::ids::{TopicId, TopicName};
+use crate::server::service::{Answer, Handled};
+use crate::topics::{self, Fetch, FetchPartition, FetchedPartition, TopicError, TopicKey};
+use crate::wire::codec::{DecodeError, Message};
+use crate::wire::messages::{
+    FetchEpochEnd, FetchRequest, FetchResponse, FetchResponsePartition, FetchResponseTopic,
+};
+
+impl Call<'_> {
+    pub(super) fn fetch(&mut self) -> Result<Handled, DecodeError> {
+        let request = FetchRequest::decode(self.body, self.header.version)?;
+        let form = Form {
+            head: self.head(),
+            read_committed: request.isolation_level == READ_COMMITTED,
+        };
+        let wait_ms = u64::try_from(request.max_wait_ms).unwrap_or(0);
+        let asked = asked(&request, form.is_by_id());
+        let mut fetch = match self.broker.topics.fetch(asked, self.now.wall) {
+            Ok(fetch) => fetch,
+            Err(error) => return Ok(form.refuse(&error, self.out)),
+        };
+        if fetch.read() || self.broker.is_stopping() {
+            return Ok(form.write(fetch, self.out));
+        }
+        let wait = Duration::from_millis(wait_ms.min(WAIT_MS_MAX));
+        let stopped = self.broker.stopped();
+        Ok(later(wait_and_write(fetch, form, wait, stopped)))
+    }
+}
+
+/// Reads until there is enough, the time is over or the server stops.
+async fn wait_and_write(
+    mut fetch: Fetch,
+    form: Form,
+    wait: Duration,
+    mut stopped: watch::Receiver<bool>,
+) -> Answer {
+    let mut deadline = std::pin::pin!(tokio::time::sleep(wait));
+    let mut stopped = std::pin::pin!(stopped.wait_for(|stopped| *stopped));
+    loop {
+        let is_over = tokio::select! {
+            () = fetch.changed() => false,
+            () = &mut deadline => true,
+            // An error means that the server is gone, which is a stop as well.
+            _ = &mut stopped => true,
+        };
+        if fetch.read() || is_over {
+            break;
+        }
+    }
+    let mut out = Vec::new();
+    let handled = form.write(fetch, &mut out);
+    finished(handled, out).await
+}
+
+/// The request in the words of the data plane.
+fn asked(request: &FetchRequest<'_>, by_id: bool) -> topics::FetchRequest {
+    let key = |name: &str, id: TopicId| {
+        if by_id {
+            TopicKey::Id(id)
+        } else {
+            TopicKey::Name(TopicName::from(name))
+        }
+    };
+    let mut partitions = Vec::new();
+    for topic in &request.topics {
+        let key = key(topic.topic, topic.topic_id);
+        partitions.extend(topic.partitions.iter().map(|partition| FetchPartition {
+            topic: key.clone(),
+            partition: partition.partition,
+            current_leader_epoch: partition.current_leader_epoch,
+            fetch_offset: partition.fetch_offset,
+            last_fetched_epoch: partition.last_fetched_epoch,
+            max_bytes: partition.partition_max_bytes,
+        }));
+    }
+    let mut forgotten = Vec::new();
+    for topic in &request.forgotten_topics_data {
+        let key = key(topic.topic, topic.topic_id);
+        let partitions = topic.partitions.iter();
+        forgotten.extend(partitions.map(|partition| (key.clone(), *partition)));
+    }
+    topics::FetchRequest {
+        session_id: request.session_id,
+        session_epoch: request.session_epoch,
+        by_id,
+        min_bytes: request.min_bytes,
+        max_bytes: request.max_bytes,
+        max_wait_ms: request.max_wait_ms,
+        partitions,
+        forgotten,
+    }
+}
+
+/// What of the request shapes the answer.
+#[derive(Clone, Copy, Debug)]
+struct Form {
+    head: Head,
+    read_committed: bool,
+}
+
+impl Form {
+    /// Whether topics are named by their ids (KIP-516).
+    fn is_by_id(self) -> bool {
+        self.head.version >= 13
+    }
+
+    /// Says what is wrong with the session.
+    fn refuse(self, error: &TopicError, out: &mut Vec<u8>) -> Handled {
+        let response = FetchResponse {
+            error_code: code_of(error).0,
+            ..Default::default()
+        };
+        self.head.write(&response, out)
+    }
+
+    /// Writes what was read last.
+    fn write(self, fetch: Fetch, out: &mut Vec<u8>) -> Handled {
+        let fetched = match fetch.finish() {
+            Ok(fetched) => fetched,
+            Err(error) => return self.refuse(&error, out),
+        };
+        let records: Vec<Cow<'_, [u8]>> = fetched.partitions.iter().map(records).collect();
+        let bytes: usize = records.iter().map(|records| records.len()).sum();
+        out.reserve(bytes + fetched.partitions.len() * PARTITION_BYTES + PARTITION_BYTES);
+        let mut responses: Vec<FetchResponseTopic<'_>> = Vec::new();
+        let mut last = None;
+        for (partition, records) in fetched.partitions.iter().zip(&records) {
+            if last != Some(&partition.topic) {
+                last = Some(&partition.topic);
+                responses.push(topic(&partition.topic));
+            }
+            if let Some(topic) = responses.last_mut() {
+                topic.partitions.push(self.tell(partition, records));
+            }
+        }
+        let response = FetchResponse {
+            session_id: fetched.session_id,
+            responses,
+            ..Default::default()
+        };
+        self.head.write(&response, out)
+    }
+
+    fn tell<'a>(
+        self,
+        partition: &FetchedPartition,
+        records: &'a [u8],
+    ) -> FetchResponsePartition<'a> {
+        let diverging_epoch = partition.divergence.map(|parted| FetchEpochEnd {
+            epoch: parted.epoch,
+            end_offset: parted.end_offset,
+        });
+        FetchResponsePartition {
+            partition_index: partition.partition,
+            error_code: partition.error.as_ref().map_or(0, |error| code_of(error).0),
+            high_watermark: partition.high_watermark,
+            last_stable_offset: partition.high_watermark,
+            log_start_offset: partition.log_start_offset,
+            diverging_epoch: diverging_epoch.unwrap_or_default(),
+            aborted_transactions: self.read_committed.then(Vec::new),
+            records: Some(records),
+            ..Default::default()
+        }
+    }
+}
+
+fn topic(key: &TopicKey) -> FetchResponseTopic<'_> {
+    match key {
+        TopicKey::Name(name) => FetchResponseTopic {
+            topic: name.as_str(),
+            ..Default::default()
+        },
+        TopicKey::Id(id) => FetchResponseTopic {
+            topic_id: *id,
+            ..Default::default()
+        },
+    }
+}
+
+/// The batches of a partition, one after the other.
+fn records(partition: &FetchedPartition) -> Cow<'_, [u8]> {
+    match &partition.batches[..] {
+        [] => Cow::Borrowed(&[]),
+        [one] => Cow::Borrowed(one),
+        many => Cow::Owned(many.concat()),
+    }
+}
+
+/// `READ_COMMITTED`; such a consumer wants a list of aborted transactions, be it empty.
+const READ_COMMITTED: i8 = 1;
+
+/// No fetch waits for longer, whatever it asks for, so that a client that went away meanwhile does
+/// not hold its place for weeks.
+const WAIT_MS_MAX: u64 = 600_000;
+
+/// What a partition takes in the answer besides its records, about.
+const PARTITION_BYTES: usize = 64;

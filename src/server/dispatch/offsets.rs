@@ -1,0 +1,541 @@
+//! Offsets: commit, fetch, delete.
+//!
+//! Whether topics and partitions exist is asked here, as Kafka's broker does before it asks the
+//! coordinator; the coordinator takes any name.
+
+use std::sync::Arc;
+
+use super::call::{Call, Head};
+use crate::error::Refusal;
+use crate::group::{
+    CommitPartition, CommitRequest, CommitResult, CommitTopic, FetchRequest, FetchResult,
+    FetchTopic, FetchedPartition, OffsetDeleteRequest, OffsetDeleteResult, OffsetDeleteTopic,
+};
+use crate::ids::{Generation, TopicId, TopicName};
+use crate::server::service::Handled;
+use crate::time::WallMs;
+use crate::topics::{TopicKey, TopicSummary, Topics};
+use crate::wire::ErrorCode;
+use crate::wire::codec::{DecodeError, Message};
+use crate::wire::messages::{
+    OffsetCommitRequest, OffsetCommitRequestTopic, OffsetCommitResponse,
+    OffsetCommitResponsePartition, OffsetCommitResponseTopic, OffsetDeleteRequest as DeleteOnWire,
+    OffsetDeleteResponse, OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
+    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchResponse, OffsetFetchResponseGroup,
+    OffsetFetchResponsePartition, OffsetFetchResponsePartitions, OffsetFetchResponseTopic,
+    OffsetFetchResponseTopics,
+};
+
+/// A topic of a response: its partitions with their codes.
+#[derive(Debug)]
+struct Row {
+    name: TopicName,
+    id: TopicId,
+    partitions: Vec<(i32, ErrorCode)>,
+}
+
+/// A response in Kafka's order: first what the broker itself had to say, then what the
+/// coordinator said, the partitions of one topic together.
+#[derive(Debug, Default)]
+struct Rows {
+    broker: Vec<Row>,
+    coordinator: Vec<Row>,
+}
+
+impl Rows {
+    /// The broker refuses a partition.
+    fn refuse(&mut self, name: &TopicName, id: TopicId, index: i32, code: ErrorCode) {
+        let same = |row: &&mut Row| row.id == id && row.name == *name;
+        match self.broker.iter_mut().rev().find(same) {
+            Some(row) => row.partitions.push((index, code)),
+            None => {
+                let (name, partitions) = (name.clone(), vec![(index, code)]);
+                self.broker.push(Row {
+                    name,
+                    id,
+                    partitions,
+                });
+            }
+        }
+    }
+
+    /// The coordinator is asked for the partitions of a topic.
+    fn ask(&mut self, name: &TopicName, id: TopicId, indexes: impl Iterator<Item = i32>) {
+        let partitions = indexes.map(|index| (index, ErrorCode::NONE)).collect();
+        self.coordinator.push(Row {
+            name: name.clone(),
+            id,
+            partitions,
+        });
+    }
+
+    /// Puts what the coordinator said, in the order in which it was asked.
+    fn fill(&mut self, mut said: impl FnMut() -> ErrorCode) {
+        for (_, code) in self
+            .coordinator
+            .iter_mut()
+            .flat_map(|row| &mut row.partitions)
+        {
+            *code = said();
+        }
+    }
+
+    fn merged(self) -> Vec<Row> {
+        let mut rows = self.broker;
+        if rows.is_empty() {
+            return self.coordinator;
+        }
+        for mut row in self.coordinator {
+            let same = |it: &&mut Row| it.id == row.id && it.name == row.name;
+            match rows.iter_mut().find(same) {
+                Some(known) => known.partitions.append(&mut row.partitions),
+                None => rows.push(row),
+            }
+        }
+        rows
+    }
+}
+
+/// What is wrong with a partition before the coordinator is asked.
+fn known(topic: Option<&TopicSummary>, index: i32, unknown: ErrorCode) -> Option<ErrorCode> {
+    match topic {
+        None => Some(unknown),
+        Some(topic) if (0..topic.partitions).contains(&index) => None,
+        Some(_) => Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+    }
+}
+
+impl Call<'_> {
+    pub(super) fn offset_commit(&mut self) -> Result<Handled, DecodeError> {
+        let version = self.header.version;
+        let request = OffsetCommitRequest::decode(self.body, version)?;
+        let mut rows = Rows::default();
+        let mut asked = Vec::with_capacity(request.topics.len());
+        for topic in &request.topics {
+            let commit = commit_topic(&self.broker.topics, topic, version, &mut rows);
+            if !commit.partitions.is_empty() {
+                let indexes = commit.partitions.iter().map(|it| it.partition);
+                rows.ask(&commit.topic, commit.id, indexes);
+                asked.push(commit);
+            }
+        }
+        if asked.is_empty() {
+            // The group is not even looked at.
+            return Ok(write_committed(rows, Ok(Vec::new()), self.head(), self.out));
+        }
+        let commit = CommitRequest {
+            group: request.group_id.into(),
+            member: request.member_id.into(),
+            instance: request.group_instance_id.map(Into::into),
+            generation: Generation(request.generation_id_or_member_epoch),
+            retention_ms: (request.retention_time_ms != -1).then_some(request.retention_time_ms),
+            topics: asked,
+        };
+        let answer = self.broker.engine.commit(commit);
+        Ok(self.answer(answer, |outcome, head, out| {
+            write_committed(rows, outcome, head, out)
+        }))
+    }
+
+    pub(super) fn offset_fetch(&mut self) -> Result<Handled, DecodeError> {
+        let version = self.header.version;
+        let request = OffsetFetchRequest::decode(self.body, version)?;
+        if version <= 7 {
+            return Ok(self.fetch_one(&request));
+        }
+        let groups: Vec<FetchRows> = request
+            .groups
+            .iter()
+            .map(|group| FetchRows::of(&self.broker.topics, group, version))
+            .collect();
+        let answers = groups
+            .iter()
+            .map(|group| {
+                let topics = group.asked();
+                self.broker.engine.fetch(FetchRequest {
+                    group: group.group.as_str().into(),
+                    topics,
+                })
+            })
+            .collect();
+        let topics = Arc::clone(&self.broker.topics);
+        Ok(self.answer_all(answers, move |outcomes, head, out| {
+            write_fetched(&groups, &outcomes, &topics, head, out)
+        }))
+    }
+
+    fn fetch_one(&mut self, request: &OffsetFetchRequest<'_>) -> Handled {
+        let topics = request.topics.as_ref().map(|topics| {
+            let topics = topics.iter().map(|topic| FetchTopic {
+                topic: topic.name.into(),
+                partitions: topic.partition_indexes.clone(),
+            });
+            topics.collect::<Vec<_>>()
+        });
+        let asked = topics.clone().unwrap_or_default();
+        let fetch = FetchRequest {
+            group: request.group_id.into(),
+            topics,
+        };
+        let answer = self.broker.engine.fetch(fetch);
+        self.answer(answer, move |outcome, head, out| {
+            write_fetched_one(&asked, &outcome, head, out)
+        })
+    }
+
+    pub(super) fn offset_delete(&mut self) -> Result<Handled, DecodeError> {
+        let request = DeleteOnWire::decode(self.body, self.header.version)?;
+        let mut rows = Rows::default();
+        let mut asked = Vec::with_capacity(request.topics.len());
+        for topic in &request.topics {
+            let name = TopicName::from(topic.name);
+            let found = self
+                .broker
+                .topics
+                .describe(&TopicKey::Name(name.clone()))
+                .ok();
+            let mut open = Vec::new();
+            for partition in &topic.partitions {
+                let index = partition.partition_index;
+                match known(found.as_ref(), index, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) {
+                    Some(code) => rows.refuse(&name, TopicId::ZERO, index, code),
+                    None => open.push(index),
+                }
+            }
+            if !open.is_empty() {
+                rows.ask(&name, TopicId::ZERO, open.iter().copied());
+                asked.push(OffsetDeleteTopic {
+                    topic: name,
+                    partitions: open,
+                });
+            }
+        }
+        let delete = OffsetDeleteRequest {
+            group: request.group_id.into(),
+            topics: asked,
+        };
+        let answer = self.broker.engine.delete_offsets(delete);
+        Ok(self.answer(answer, |outcome, head, out| {
+            write_deleted(rows, outcome, head, out)
+        }))
+    }
+}
+
+fn commit_topic(
+    topics: &Topics,
+    topic: &OffsetCommitRequestTopic<'_>,
+    version: i16,
+    rows: &mut Rows,
+) -> CommitTopic {
+    let (key, unknown) = if version >= 10 {
+        (TopicKey::Id(topic.topic_id), ErrorCode::UNKNOWN_TOPIC_ID)
+    } else {
+        (
+            TopicKey::Name(topic.name.into()),
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        )
+    };
+    let found = topics.describe(&key).ok();
+    let (name, id) = match &found {
+        Some(found) => (found.name.clone(), found.id),
+        None => (topic.name.into(), topic.topic_id),
+    };
+    let mut partitions = Vec::with_capacity(topic.partitions.len());
+    for partition in &topic.partitions {
+        let index = partition.partition_index;
+        if let Some(code) = known(found.as_ref(), index, unknown) {
+            rows.refuse(&name, id, index, code);
+            continue;
+        }
+        let at = partition.commit_timestamp;
+        partitions.push(CommitPartition {
+            partition: index,
+            offset: partition.committed_offset,
+            leader_epoch: partition.committed_leader_epoch,
+            metadata: partition.committed_metadata.unwrap_or_default().into(),
+            committed_at: (at != -1).then_some(WallMs(at)),
+        });
+    }
+    CommitTopic {
+        topic: name,
+        id,
+        partitions,
+    }
+}
+
+/// Up to version 8 clients do not know that a group may be missing: to them the generation is.
+fn commit_code(refusal: Refusal, version: i16) -> ErrorCode {
+    match refusal {
+        Refusal::GroupIdNotFound if version < 9 => ErrorCode::ILLEGAL_GENERATION,
+        refusal => refusal.into(),
+    }
+}
+
+fn write_committed(
+    mut rows: Rows,
+    outcome: CommitResult,
+    head: Head,
+    out: &mut Vec<u8>,
+) -> Handled {
+    let version = head.version;
+    let mut said = outcome.map(|topics| topics.into_iter().flat_map(|topic| topic.partitions));
+    rows.fill(|| match &mut said {
+        Ok(said) => match said.next() {
+            Some((_, Err(refusal))) => commit_code(refusal, version),
+            Some((_, Ok(()))) | None => ErrorCode::NONE,
+        },
+        Err(refusal) => commit_code(*refusal, version),
+    });
+    let rows = rows.merged();
+    let topics = rows.iter().map(|row| {
+        let partitions = row
+            .partitions
+            .iter()
+            .map(|(index, code)| OffsetCommitResponsePartition {
+                partition_index: *index,
+                error_code: code.0,
+            });
+        OffsetCommitResponseTopic {
+            name: row.name.as_str(),
+            topic_id: row.id,
+            partitions: partitions.collect(),
+        }
+    });
+    let response = OffsetCommitResponse {
+        topics: topics.collect(),
+        ..Default::default()
+    };
+    head.write(&response, out)
+}
+
+fn write_deleted(
+    mut rows: Rows,
+    outcome: OffsetDeleteResult,
+    head: Head,
+    out: &mut Vec<u8>,
+) -> Handled {
+    let topics = match outcome {
+        Ok(topics) => topics,
+        Err(refusal) => {
+            let error_code = ErrorCode::from(refusal).0;
+            return head.write(
+                &OffsetDeleteResponse {
+                    error_code,
+                    ..Default::default()
+                },
+                out,
+            );
+        }
+    };
+    let mut said = topics.into_iter().flat_map(|topic| topic.partitions);
+    rows.fill(|| match said.next() {
+        Some((_, Err(refusal))) => refusal.into(),
+        Some((_, Ok(()))) | None => ErrorCode::NONE,
+    });
+    let rows = rows.merged();
+    let topics = rows.iter().map(|row| {
+        let partitions = row
+            .partitions
+            .iter()
+            .map(|(index, code)| OffsetDeleteResponsePartition {
+                partition_index: *index,
+                error_code: code.0,
+            });
+        OffsetDeleteResponseTopic {
+            name: row.name.as_str(),
+            partitions: partitions.collect(),
+        }
+    });
+    let response = OffsetDeleteResponse {
+        topics: topics.collect(),
+        ..Default::default()
+    };
+    head.write(&response, out)
+}
+
+/// One group of a fetch of many: topics as they were asked, `None` as the name of an id that is
+/// not known.
+#[derive(Debug)]
+struct FetchRows {
+    group: String,
+    /// `None`: everything.
+    topics: Option<Vec<(Option<TopicName>, TopicId, Vec<i32>)>>,
+}
+
+impl FetchRows {
+    fn of(topics: &Topics, group: &OffsetFetchRequestGroup<'_>, version: i16) -> Self {
+        let resolve = |name: &str, id: TopicId| match version {
+            10.. => topics
+                .describe(&TopicKey::Id(id))
+                .ok()
+                .map(|topic| topic.name),
+            _ => Some(name.into()),
+        };
+        let rows = group.topics.as_ref().map(|asked| {
+            let rows = asked.iter().map(|topic| {
+                let name = resolve(topic.name, topic.topic_id);
+                (name, topic.topic_id, topic.partition_indexes.clone())
+            });
+            rows.collect()
+        });
+        Self {
+            group: group.group_id.to_owned(),
+            topics: rows,
+        }
+    }
+
+    fn asked(&self) -> Option<Vec<FetchTopic>> {
+        let topics = self.topics.as_ref()?;
+        let asked = topics.iter().filter_map(|(name, _, partitions)| {
+            Some(FetchTopic {
+                topic: name.clone()?,
+                partitions: partitions.clone(),
+            })
+        });
+        Some(asked.collect())
+    }
+}
+
+fn fetched(partition: &FetchedPartition) -> OffsetFetchResponsePartitions<'_> {
+    let value = partition.committed.as_ref();
+    OffsetFetchResponsePartitions {
+        partition_index: partition.partition,
+        committed_offset: value.map_or(-1, |it| it.offset),
+        committed_leader_epoch: value.map_or(-1, |it| it.leader_epoch),
+        metadata: Some(value.map_or("", |it| &*it.metadata)),
+        error_code: 0,
+    }
+}
+
+fn not_fetched(index: i32, code: ErrorCode) -> OffsetFetchResponsePartitions<'static> {
+    OffsetFetchResponsePartitions {
+        partition_index: index,
+        committed_offset: -1,
+        committed_leader_epoch: -1,
+        metadata: Some(""),
+        error_code: code.0,
+    }
+}
+
+fn write_fetched(
+    groups: &[FetchRows],
+    outcomes: &[FetchResult],
+    topics: &Topics,
+    head: Head,
+    out: &mut Vec<u8>,
+) -> Handled {
+    let rows = groups
+        .iter()
+        .zip(outcomes)
+        .map(|(group, outcome)| OffsetFetchResponseGroup {
+            group_id: &group.group,
+            topics: match outcome {
+                Ok(fetched) => fetched_rows(group, fetched, topics, head.version),
+                Err(_) => Vec::new(),
+            },
+            error_code: outcome
+                .as_ref()
+                .err()
+                .map_or(0, |refusal| ErrorCode::from(*refusal).0),
+        });
+    let response = OffsetFetchResponse {
+        groups: rows.collect(),
+        ..Default::default()
+    };
+    head.write(&response, out)
+}
+
+fn fetched_rows<'r>(
+    group: &'r FetchRows,
+    outcome: &'r [crate::group::FetchedTopic],
+    topics: &Topics,
+    version: i16,
+) -> Vec<OffsetFetchResponseTopics<'r>> {
+    let Some(asked) = &group.topics else {
+        let known = outcome.iter().filter_map(|topic| {
+            let key = TopicKey::Name(topic.topic.clone());
+            let id = topics.describe(&key).map(|it| it.id);
+            // Where topics go by their ids, one that has none any more cannot be told.
+            if version >= 10 && id.is_err() {
+                None
+            } else {
+                Some((topic, id.unwrap_or_default()))
+            }
+        });
+        return known
+            .map(|(topic, topic_id)| OffsetFetchResponseTopics {
+                name: topic.topic.as_str(),
+                topic_id,
+                partitions: topic.partitions.iter().map(fetched).collect(),
+            })
+            .collect();
+    };
+    let mut outcome = outcome.iter();
+    asked
+        .iter()
+        .map(|(name, topic_id, indexes)| {
+            let found = name.as_ref().and_then(|_| outcome.next());
+            let unknown = |index: &i32| not_fetched(*index, ErrorCode::UNKNOWN_TOPIC_ID);
+            OffsetFetchResponseTopics {
+                name: name.as_ref().map_or("", TopicName::as_str),
+                topic_id: *topic_id,
+                partitions: match found {
+                    Some(found) => found.partitions.iter().map(fetched).collect(),
+                    None => indexes.iter().map(unknown).collect(),
+                },
+            }
+        })
+        .collect()
+}
+
+/// The one group of a fetch until version 7; until version 1 its error stands at each partition.
+fn write_fetched_one(
+    asked: &[FetchTopic],
+    outcome: &FetchResult,
+    head: Head,
+    out: &mut Vec<u8>,
+) -> Handled {
+    let plain = |it: OffsetFetchResponsePartitions<'_>| OffsetFetchResponsePartition {
+        partition_index: it.partition_index,
+        committed_offset: it.committed_offset,
+        committed_leader_epoch: it.committed_leader_epoch,
+        metadata: Some(""),
+        error_code: it.error_code,
+    };
+    let mut response = OffsetFetchResponse::default();
+    match outcome {
+        Ok(topics) => {
+            let topics = topics.iter().map(|topic| OffsetFetchResponseTopic {
+                name: topic.topic.as_str(),
+                partitions: topic
+                    .partitions
+                    .iter()
+                    .map(|partition| {
+                        let row = fetched(partition);
+                        OffsetFetchResponsePartition {
+                            metadata: row.metadata,
+                            ..plain(row)
+                        }
+                    })
+                    .collect(),
+            });
+            response.topics = topics.collect();
+        }
+        Err(refusal) => {
+            let code = ErrorCode::from(*refusal);
+            response.error_code = code.0;
+            if head.version < 2 {
+                let topics = asked.iter().map(|topic| OffsetFetchResponseTopic {
+                    name: topic.topic.as_str(),
+                    partitions: topic
+                        .partitions
+                        .iter()
+                        .map(|index| plain(not_fetched(*index, code)))
+                        .collect(),
+                });
+                response.topics = topics.collect();
+            }
+        }
+    }
+    head.write(&response, out)
+}
