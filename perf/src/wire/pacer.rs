@@ -69,7 +69,7 @@ pub(super) struct Pacer {
 pub(super) struct Paced {
     /// By connection.
     pub(super) sent: Vec<u64>,
-    /// How long after its moment each request that counts was handed to its socket.
+    /// How long after its moment each request that counts was made ready for its socket.
     pub(super) lateness: Histogram<u64>,
 }
 
