@@ -1,5 +1,6 @@
 //! The command line.
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args as Flags, Parser, Subcommand, ValueEnum};
 
 /// Loads on a coordinator.
@@ -52,38 +53,38 @@ pub(crate) struct WireArgs {
     #[arg(long, value_name = "PID")]
     pub(crate) server_pid: Option<u32>,
     /// How long requests are sent after the warm-up.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    #[arg(long, default_value_t = 10, value_parser = between(1, 3_600))]
     pub(crate) seconds: u64,
     /// How long requests are sent before anything counts.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=600))]
+    #[arg(long, default_value_t = 1, value_parser = between(0, 600))]
     pub(crate) warmup: u64,
     /// Requests a second, over all connections.
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    #[arg(long, default_value_t = 10_000, value_parser = between(1, 10_000_000))]
     pub(crate) rate: u64,
     /// Connections over which the members are spread.
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    #[arg(long, default_value_t = 16, value_parser = between(1, 10_000))]
     pub(crate) connections: u64,
     /// Members; rounded up so that groups are full and each member keeps its connection.
-    #[arg(long, default_value_t = 80, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 80, value_parser = between(1, 1_000_000))]
     pub(crate) members: u64,
     /// Members of one group.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    #[arg(long, default_value_t = 5, value_parser = between(1, 1_000))]
     pub(crate) group_size: u64,
     /// Partitions of one commit.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=1_000))]
     pub(crate) partitions: i32,
     /// Requests of one connection that may wait for their answers; more than that stay unsent, and
     /// late.
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 1_000, value_parser = between(1, 1_000_000))]
     pub(crate) depth: u64,
     /// Microseconds between two looks at what is due: what falls between them leaves together.
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(10..=100_000))]
+    #[arg(long, default_value_t = 200, value_parser = between(10, 100_000))]
     pub(crate) tick_us: u64,
     /// The session timeout of the members.
     #[arg(long, default_value_t = 300_000)]
     pub(crate) session_ms: i32,
     /// How long the groups may take to form.
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    #[arg(long, default_value_t = 60, value_parser = between(1, 3_600))]
     pub(crate) setup_seconds: u64,
     /// Prints JSON instead of a table.
     #[arg(long)]
@@ -99,7 +100,7 @@ pub(crate) enum InProcess {
         #[arg(long, value_enum, default_value = "handle")]
         by: By,
         /// Heartbeats for which the clock is read once, as a server does for a burst.
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+        #[arg(long, default_value_t = 1, value_parser = between(1, 1_000))]
         burst: u64,
         /// The rest.
         #[command(flatten)]
@@ -128,13 +129,13 @@ impl InProcess {
 #[derive(Flags, Debug)]
 pub(crate) struct InProcessArgs {
     /// How long.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    #[arg(long, default_value_t = 10, value_parser = between(1, 3_600))]
     pub(crate) seconds: u64,
     /// Threads; 0 is one a core.
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=256))]
+    #[arg(long, default_value_t = 0, value_parser = between(0, 256))]
     pub(crate) threads: u64,
     /// Members in groups of ten; rounded up.
-    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=2_000_000))]
+    #[arg(long, default_value_t = 100_000, value_parser = between(1, 2_000_000))]
     pub(crate) members: u64,
     /// Draws where the time went.
     #[cfg(feature = "flamegraph")]
@@ -152,4 +153,8 @@ pub(crate) enum By {
     Handle,
     /// The engine looks it up by group and member.
     Names,
+}
+
+fn between(min: u64, max: u64) -> RangedU64ValueParser {
+    RangedU64ValueParser::new().range(min..=max)
 }
