@@ -1,5 +1,11 @@
 //! Joining, syncing, beating, leaving and expiring: build, one verb, look at what follows.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_imports,
+    reason = "a test may trip, and the stage is all its own"
+)]
+
 mod stage;
 
 use stage::*;

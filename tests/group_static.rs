@@ -1,5 +1,11 @@
 //! Static members in every phase (KIP-345, KIP-814).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_imports,
+    reason = "a test may trip, and the stage is all its own"
+)]
+
 mod stage;
 
 use stage::*;

@@ -73,6 +73,7 @@ pub enum Due {
 
 /// The groups of one shard.
 #[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "they are the groups")]
 pub struct Groups {
     rules: Rules,
     stalls: Stalls,
@@ -427,7 +428,9 @@ impl Groups {
             self.seats.refile(seat, deadline, fx);
             return Due::Later;
         }
-        let place = self.seats.get(seat).expect("a current timer has a seat");
+        let Some(place) = self.seats.get(seat) else {
+            return Due::Nothing;
+        };
         let (key, member) = (place.group, place.member.clone());
         if self.turn(key, now, fx, |turn| turn.is_waiting(&member)) == Some(true) {
             // Armed anew when its request is answered.

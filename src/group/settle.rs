@@ -1,6 +1,7 @@
 //! What follows when records became durable or could not be made so, and what a restart revives.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::Phase;
 use super::classic::{Classic, Member, Turn};
@@ -200,8 +201,8 @@ impl Turn<'_> {
             ms => ms,
         };
         let client = Client {
-            id: member.client_id.clone(),
-            host: member.client_host.clone(),
+            id: Arc::clone(&member.client_id),
+            host: Arc::clone(&member.client_host),
         };
         let revived = Member::stable(
             seat,

@@ -15,6 +15,15 @@
 //!
 //! `MODEL_HISTORIES=n` runs more of them; `MODEL_SEED=n` picks the one of `one_history`.
 
+#![allow(
+    clippy::match_same_arms,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    clippy::wildcard_imports,
+    reason = "a test may trip, and the stage is all its own"
+)]
+
 #[path = "../stage/mod.rs"]
 mod stage;
 mod watch;
@@ -262,8 +271,8 @@ impl Model {
             instance: player.instance.clone(),
             session_timeout_ms: i32::try_from(session_ms(at)).unwrap(),
             rebalance_timeout_ms: 10_000 + 5_000 * i32::try_from(at).unwrap(),
-            requires_known_member_id: at % 2 == 0,
-            can_skip_assignment: at % 2 == 0,
+            requires_known_member_id: at.is_multiple_of(2),
+            can_skip_assignment: at.is_multiple_of(2),
             ..joining(player.group)
         };
         request.client.id = format!("p{at}").into();

@@ -76,7 +76,7 @@ impl Model {
                 if was_parked {
                     self.heard(&joined.member, tick);
                 }
-                self.joined(to, joined);
+                self.joined(to, &joined);
             }
             Reply::Join(Err(refused)) if refused.refusal == Refusal::MemberIdRequired => {
                 self.pending += 1;
@@ -107,7 +107,7 @@ impl Model {
         assert_eq!(*owner, name, "two own the same");
     }
 
-    fn joined(&mut self, to: ReplyTo, joined: Joined) {
+    fn joined(&mut self, to: ReplyTo, joined: &Joined) {
         let at = self.asked[&to].0;
         let group = self.players[at].group;
         if joined.members.is_empty() {
@@ -135,7 +135,7 @@ impl Model {
     }
 
     fn seated(&mut self, member: MemberId, was_fenced: bool, tick: u64) {
-        let was_pending = !was_fenced && player_of(&member) % 2 == 0;
+        let was_pending = !was_fenced && player_of(&member).is_multiple_of(2);
         // Those that need a known id come from the pending ones, static ones never.
         if was_pending && member.as_str().starts_with('p') {
             self.pending -= 1;

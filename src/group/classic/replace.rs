@@ -27,7 +27,7 @@ impl Turn<'_> {
     pub(super) fn replace_static(
         &mut self,
         old: &MemberId,
-        new: MemberId,
+        new: &MemberId,
         request: JoinRequest,
         to: ReplyTo,
     ) {
@@ -50,10 +50,10 @@ impl Turn<'_> {
             session_timeout_ms_before: member.session_timeout_ms,
             rebalance_timeout_ms_before: member.rebalance_timeout_ms,
         };
-        self.swap_ids(old, new.clone());
+        self.swap_ids(old, new);
         // As Kafka: by the session timeout from before.
         self.arm_session(new.as_str());
-        self.update_member(&new, request, to);
+        self.update_member(new, request, to);
         match self.group.classic.phase {
             Phase::Stable => {
                 let classic = &self.group.classic;
@@ -71,7 +71,7 @@ impl Turn<'_> {
     }
 
     /// Puts the new id in the old one's place; whoever waits under the old id is fenced.
-    fn swap_ids(&mut self, old: &MemberId, new: MemberId) {
+    fn swap_ids(&mut self, old: &MemberId, new: &MemberId) {
         let Some((_, mut member)) = self.group.classic.roster.remove(old.as_str()) else {
             return;
         };
@@ -96,7 +96,7 @@ impl Turn<'_> {
         if classic.leader.as_ref() == Some(old) {
             classic.leader = Some(new.clone());
         }
-        classic.roster.add(new, member);
+        classic.roster.add(new.clone(), member);
     }
 
     /// The new id is durable, or could not be stored.
@@ -147,7 +147,7 @@ impl Turn<'_> {
             member.session_timeout_ms = replacement.session_timeout_ms_before;
             member.rebalance_timeout_ms = replacement.rebalance_timeout_ms_before;
         });
-        self.swap_ids(&replacement.new, replacement.old.clone());
+        self.swap_ids(&replacement.new, &replacement.old);
         self.arm_session(replacement.old.as_str());
         let classic = &self.group.classic;
         let standing = Joined {
