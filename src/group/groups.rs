@@ -221,14 +221,19 @@ impl Groups {
             .get_mut(key.slot as usize)
             .filter(|group| group.key == key)?;
         let (seats, rules, stalls) = (&mut self.seats, &self.rules, &self.stalls);
-        Some(act(&mut Turn {
+        let mut turn = Turn {
             group,
             seats,
             rules,
             stalls,
             now,
             fx,
-        }))
+        };
+        let out = act(&mut turn);
+        let roster = &turn.group.classic.roster;
+        // In small groups only: a walk a turn would make tests of large ones quadratic.
+        debug_assert!(roster.len() > 32 || roster.is_counted_right());
+        Some(out)
     }
 
     /// Carries out a request. Its answer is among the effects, or comes with a later turn.

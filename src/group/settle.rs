@@ -188,7 +188,11 @@ impl Turn<'_> {
     }
 
     fn revive_member(&mut self, stored: &GroupMetadata, member: &super::MemberMetadata) {
-        if self.group.classic.roster.contains(member.member.as_str()) {
+        let roster = &self.group.classic.roster;
+        let owner = member.instance.as_ref();
+        let owner = owner.and_then(|it| roster.instance_owner(it.as_str()));
+        if owner.is_some() || roster.contains(member.member.as_str()) {
+            // Not written by us, and not to be believed twice.
             return;
         }
         let seat = self.seats.take(self.group.key, member.member.clone());
