@@ -11,6 +11,7 @@
 //! | what was last published is what is | room `group` | `check_groups` |
 //! | seats are members and pending members, no more | room `group` | `check_groups` |
 //! | the facts are the replay of the records, compacted or not | spec 4.5 | `check_facts` |
+//! | what is stored of a quiet stable group names its members | spec 2.7, 4.4 | `check_stored` |
 //! | a restart keeps members, generations and offsets | spec 2.12 | `restart` |
 //!
 //! `MODEL_HISTORIES=n` runs more of them; `MODEL_SEED=n` picks the one of `one_history`.

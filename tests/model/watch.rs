@@ -254,6 +254,7 @@ impl Model {
         self.replayed = self.stage.log.len();
         let snapshot = self.stage.groups.snapshot();
         assert_eq!(snapshot, self.mirror.snapshot(), "facts are the replay");
+        self.check_stored(&snapshot);
         for record in &snapshot {
             if let Record::Group {
                 value: Some(stored),
@@ -264,6 +265,31 @@ impl Model {
                 let leads = stored.members.iter().any(|it| it.member == *leader);
                 assert!(leads, "the stored leader is a member");
             }
+        }
+    }
+
+    /// What is stored of a quiet stable group names those who are in it.
+    fn check_stored(&self, facts: &[Record]) {
+        for record in facts {
+            let Record::Group {
+                group,
+                value: Some(stored),
+            } = record
+            else {
+                continue;
+            };
+            let state = self.stage.groups.state(group);
+            let in_flight = &self.stage.in_flight;
+            let is_quiet = !in_flight.iter().any(|it| it.records[0].group() == group);
+            if state.is_none_or(|(_, phase)| phase != Phase::Stable) || !is_quiet {
+                continue;
+            }
+            assert_eq!(state, Some((stored.generation, Phase::Stable)), "stored");
+            let stored: BTreeSet<&MemberId> = stored.members.iter().map(|it| &it.member).collect();
+            let sitters = self.stage.sitters.values();
+            let sitting = sitters.filter(|it| it.group_id == *group);
+            let sitting: BTreeSet<&MemberId> = sitting.map(|it| &it.member).collect();
+            assert_eq!(sitting, stored, "the stored members are the members");
         }
     }
 

@@ -140,6 +140,8 @@ impl Turn<'_> {
     }
 
     fn undo_replacement(&mut self, replacement: Replacement, refusal: Refusal) {
+        let stored = self.stored_owner(&replacement);
+        let old = stored.unwrap_or(replacement.old);
         let roster = &mut self.group.classic.roster;
         let id = replacement.new.as_str();
         roster.set_protocols(id, replacement.protocols_before);
@@ -147,14 +149,18 @@ impl Turn<'_> {
             member.session_timeout_ms = replacement.session_timeout_ms_before;
             member.rebalance_timeout_ms = replacement.rebalance_timeout_ms_before;
         });
-        self.swap_ids(&replacement.new, &replacement.old);
-        self.arm_session(replacement.old.as_str());
-        let classic = &self.group.classic;
+        self.swap_ids(&replacement.new, &old);
+        self.arm_session(old.as_str());
+        if self.group.in_flight > 0 {
+            // A record on its way may name the new id: the last word must not.
+            let metadata = self.group.classic.metadata(|_, it| it.assignment.clone());
+            let record = self.metadata_record(metadata);
+            self.append(vec![record], Then::Rest);
+        }
         let standing = Joined {
-            leader: replacement.leader_before,
             member: MemberId::default(),
             members: Vec::new(),
-            ..classic.joined(&replacement.old)
+            ..self.group.classic.joined(&old)
         };
         let refused = JoinRefused {
             refusal,
@@ -162,5 +168,17 @@ impl Turn<'_> {
             standing: Some(Box::new(standing)),
         };
         self.reply(replacement.to, Reply::Join(Err(refused)));
+    }
+
+    /// The id that is stored for the instance: not the one before where that, too, was a
+    /// replacement whose record failed.
+    fn stored_owner(&self, replacement: &Replacement) -> Option<MemberId> {
+        let roster = &self.group.classic.roster;
+        let instance = &roster.get(replacement.new.as_str())?.instance;
+        let stored = self.group.facts.metadata.as_ref()?;
+        let mut members = stored.members.iter();
+        let owner = members.find(|it| it.instance.is_some() && it.instance == *instance)?;
+        let is_free = !roster.contains(owner.member.as_str());
+        (is_free && stored.generation == replacement.generation).then(|| owner.member.clone())
     }
 }
