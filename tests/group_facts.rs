@@ -1,10 +1,16 @@
 //! Offsets, their expiry, the removal of groups, failed appends and restarts.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_imports,
+    reason = "a test may trip, and the stage is all its own"
+)]
+
 mod stage;
 
 use stage::*;
 use takhin_coordinator::error::Refusal;
-use takhin_coordinator::group::{CommitRequest, Phase, Record, Reply, Request, Rules};
+use takhin_coordinator::group::{CommitRequest, ListRequest, Phase, Record, Reply, Request, Rules};
 
 const CHECK_MS: u64 = 600_000;
 
@@ -142,4 +148,48 @@ fn a_member_that_is_stored_twice_is_revived_once() {
     stored.members.push(stored.members[0].clone());
     let stage = stage.restart(Rules::default());
     assert_eq!(stage.groups.seats(), 1);
+}
+
+#[test]
+fn a_revived_group_above_the_limit_turns_the_last_ones_away() {
+    let stage = stable_group(Rules::default(), 3);
+    let rules = Rules {
+        group_members_max: 2,
+        ..Rules::default()
+    };
+    let mut stage = stage.restart(rules);
+    assert_eq!(stage.phase("g"), Some(Phase::PreparingRebalance));
+    stage.ask(join_as("g", &nth(1)));
+    stage.ask(join_as("g", &nth(2)));
+    let Reply::Join(Err(refused)) = stage.answer(join_as("g", &nth(3))) else {
+        panic!("not refused");
+    };
+    assert_eq!(refused.refusal, Refusal::GroupMaxSizeReached);
+    // As in Kafka that alone completes nothing; one that asks again does.
+    assert_eq!(stage.phase("g"), Some(Phase::PreparingRebalance));
+    stage.ask(join_as("g", &nth(1)));
+    assert_eq!(stage.phase("g"), Some(Phase::CompletingRebalance));
+}
+
+#[test]
+fn lists_are_filtered_by_state_and_type_without_case() {
+    let mut stage = stable_group(Rules::default(), 1);
+    stage.ask(commit("simple", &[(0, 1)]));
+    let mut list = |states: &[&str], types: &[&str]| {
+        let owned = |all: &[&str]| all.iter().map(|it| (*it).to_owned()).collect();
+        let request = Request::List(ListRequest {
+            states: owned(states),
+            types: owned(types),
+        });
+        let Reply::List(Ok(rows)) = stage.answer(request) else {
+            panic!("not listed");
+        };
+        let ids: Vec<String> = rows.iter().map(|it| it.group.to_string()).collect();
+        ids.join(" ")
+    };
+    assert_eq!(list(&[], &[]), "g simple");
+    assert_eq!(list(&[" STABLE "], &[]), "g");
+    assert_eq!(list(&["empty", "Dead"], &["Classic"]), "simple");
+    assert_eq!(list(&["Foo"], &[]), "");
+    assert_eq!(list(&["stable"], &["consumer"]), "");
 }

@@ -55,16 +55,19 @@ impl Group {
 }
 
 impl ListRequest {
-    /// Whether the row passes both filters: names compared without case and surrounding blanks.
-    pub(super) fn wants(&self, row: &Listed) -> bool {
-        let matches = |filter: &[String], name: &str| {
-            filter.is_empty() || filter.iter().any(|it| it.trim().eq_ignore_ascii_case(name))
+    /// The phases whose names pass the filter: names are compared without case and surrounding
+    /// blanks. Asked once a list, so that a long filter does not meet every group.
+    pub(super) fn phases(&self) -> Vec<Phase> {
+        let is_wanted = |phase: &Phase| {
+            let is_it = |state: &String| state.trim().eq_ignore_ascii_case(phase.name());
+            self.states.is_empty() || self.states.iter().any(is_it)
         };
-        let types_match = self.types.is_empty()
-            || self
-                .types
-                .iter()
-                .any(|it| it.eq_ignore_ascii_case(row.group_type.name()));
-        matches(&self.states, row.phase.name()) && types_match
+        Phase::ALL.into_iter().filter(is_wanted).collect()
+    }
+
+    /// Whether classic groups pass the filter of types, compared without case.
+    pub(super) fn wants_classic(&self) -> bool {
+        let is_it = |name: &String| name.eq_ignore_ascii_case(GroupType::Classic.name());
+        self.types.is_empty() || self.types.iter().any(is_it)
     }
 }

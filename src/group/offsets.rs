@@ -205,7 +205,10 @@ impl Turn<'_> {
             {
                 Err(Refusal::NonEmptyGroup)
             }
-            _ => Ok(()),
+            Phase::Empty
+            | Phase::Stable
+            | Phase::PreparingRebalance
+            | Phase::CompletingRebalance => Ok(()),
         }
     }
 
@@ -250,6 +253,9 @@ impl Turn<'_> {
 impl Group {
     /// What is committed; partitions without an offset are answered with none.
     pub(super) fn fetch(&self, request: FetchRequest) -> Vec<FetchedTopic> {
+        if self.classic.phase == Phase::Dead {
+            return fetch_from_nowhere(request);
+        }
         let offsets = &self.facts.offsets;
         let Some(topics) = request.topics else {
             return offsets

@@ -48,6 +48,8 @@ pub(crate) struct ShardState {
     closed: Option<Refusal>,
     fx: Vec<Effect>,
     fired: Vec<Timer>,
+    /// Armed for no later than the step that armed them; at most one a seat and three a group.
+    due: VecDeque<Timer>,
 }
 
 impl ShardState {
@@ -77,6 +79,7 @@ impl ShardState {
             closed: None,
             fx: Vec::new(),
             fired: Vec::new(),
+            due: VecDeque::new(),
         }
     }
 
@@ -258,24 +261,36 @@ impl ShardState {
         }
     }
 
-    /// Fires what is due, at most `max` timers; whether more is due.
+    /// Fires what is due, about `max` timers; whether more is due.
     pub(crate) fn fire_due(&mut self, now: Now, max: usize) -> bool {
         let mut fired = std::mem::take(&mut self.fired);
         let more = self.wheel.advance(now.tick, max, &mut fired);
         for timer in fired.drain(..) {
-            let before = self.counts();
-            match timer {
-                Timer::Session { seat, arming } => self.session_due(seat, arming, now),
-                Timer::Join { .. } | Timer::Sync { .. } | Timer::Retention { .. } => {
-                    let mut fx = std::mem::take(&mut self.fx);
-                    self.groups.fire(timer, now, &mut fx);
-                    self.carry_out(fx, now);
-                }
-            }
-            self.account(before, Reserved::default());
+            self.fire(timer, now);
         }
         self.fired = fired;
-        more
+        // What is armed for no later than now needs no wheel: a join without delay is complete
+        // before its request returns. Each may arm another, hence the bound.
+        for _ in 0..max {
+            let Some(timer) = self.due.pop_front() else {
+                return more;
+            };
+            self.fire(timer, now);
+        }
+        more || !self.due.is_empty()
+    }
+
+    fn fire(&mut self, timer: Timer, now: Now) {
+        let before = self.counts();
+        match timer {
+            Timer::Session { seat, arming } => self.session_due(seat, arming, now),
+            Timer::Join { .. } | Timer::Sync { .. } | Timer::Retention { .. } => {
+                let mut fx = std::mem::take(&mut self.fx);
+                self.groups.fire(timer, now, &mut fx);
+                self.carry_out(fx, now);
+            }
+        }
+        self.account(before, Reserved::default());
     }
 
     /// A member may have been silent for too long. The side door decides: it is closed for the
@@ -308,7 +323,7 @@ impl ShardState {
                     }
                 }
                 Effect::Append(entry) => self.batch.push(entry),
-                Effect::Arm { at, timer } => self.arm(at, timer),
+                Effect::Arm { at, timer } => self.arm(at, timer, now),
                 Effect::Seat {
                     seat,
                     group,
@@ -334,7 +349,11 @@ impl ShardState {
         self.fx = fx;
     }
 
-    fn arm(&mut self, at: Tick, timer: Timer) {
+    fn arm(&mut self, at: Tick, timer: Timer, now: Now) {
+        if at <= now.tick {
+            self.due.push_back(timer);
+            return;
+        }
         // Overtaken timers stay filed until they fire; when they outnumber the living, they go.
         let living = self.groups.seats() + 3 * self.groups.len();
         if self.wheel.len() > 2 * living + 1_024 {
@@ -372,7 +391,12 @@ impl ShardState {
 
     /// The earliest time at which something may be due.
     pub(crate) fn next_deadline(&self) -> Option<Tick> {
-        self.wheel.next_deadline()
+        // Time for what is due already is now, which every wheel has passed.
+        if self.due.is_empty() {
+            self.wheel.next_deadline()
+        } else {
+            Some(Tick(0))
+        }
     }
 
     /// Whether anybody's silence is being measured.

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Brings the clients at their locked versions into target/clients, each by its own package manager.
-#   install.sh [CLIENT ...]        all, or: confluent kafka-python aiokafka kafkajs java franz sarama franz-suite
+#   install.sh [CLIENT ...]        all, or some of: confluent kafka-python aiokafka kafkajs java franz
+#                                  sarama franz-suite
 #   install.sh --check CLIENT      whether that one is there, at the versions and sources of now
 # What is there already is left alone.
 set -euo pipefail
@@ -44,6 +45,7 @@ make_js() {
 }
 
 make_java() {
+  rm -rf "$home/java"
   mvn --quiet --batch-mode --file "$here/java/pom.xml" -Dout="$home/java" compile \
     dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$home/java/libs"
 }

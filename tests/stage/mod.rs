@@ -50,6 +50,8 @@ pub struct Stage {
     pub log: Vec<Record>,
     /// Every effect since the last [`Stage::take_seen`].
     pub seen: Vec<Effect>,
+    /// When each of them was decided.
+    pub seen_at: Vec<u64>,
     pub replies: BTreeMap<ReplyTo, Reply>,
     pub sitters: BTreeMap<SeatId, Sitter>,
     /// The published generation and phase.
@@ -69,6 +71,7 @@ impl Stage {
             in_flight: VecDeque::new(),
             log: Vec::new(),
             seen: Vec::new(),
+            seen_at: Vec::new(),
             replies: BTreeMap::new(),
             sitters: BTreeMap::new(),
             beacons: BTreeMap::new(),
@@ -97,6 +100,11 @@ impl Stage {
         Uuid::from_u128(self.fresh)
     }
 
+    /// The number of the id that the next join would be given.
+    pub fn peek_fresh(&self) -> u128 {
+        self.fresh + 1
+    }
+
     pub fn ask(&mut self, request: Request) -> ReplyTo {
         self.ask_with(request, Room::PLENTY)
     }
@@ -104,7 +112,9 @@ impl Stage {
     pub fn ask_with(&mut self, mut request: Request, room: Room) -> ReplyTo {
         self.asked += 1;
         let to = ReplyTo(self.asked);
-        if let Request::Join(join) = &mut request {
+        if let Request::Join(join) = &mut request
+            && join.member.is_empty()
+        {
             join.fresh = self.next_fresh();
         }
         self.act(|groups, now, fx| groups.handle(request, to, room, now, fx));
@@ -122,6 +132,7 @@ impl Stage {
     }
 
     pub fn take_seen(&mut self) -> Vec<Effect> {
+        self.seen_at.clear();
         std::mem::take(&mut self.seen)
     }
 
@@ -178,6 +189,7 @@ impl Stage {
                 Effect::Note(_) => {}
             }
             self.seen.push(effect);
+            self.seen_at.push(self.tick);
         }
     }
 
@@ -258,6 +270,8 @@ impl Stage {
         let mut stage = Self::new(rules);
         stage.tick = self.tick;
         stage.fresh = self.fresh;
+        stage.asked = self.asked;
+        stage.journal = self.journal;
         stage.log.clone_from(&self.log);
         let records = self.log.clone();
         stage.act(|groups, now, fx| {

@@ -10,6 +10,7 @@ use crate::wire::messages::{Coordinator, FindCoordinatorRequest, FindCoordinator
 /// The kinds of keys.
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
+const SHARE: i8 = 2;
 
 impl Call<'_> {
     pub(super) fn find_coordinator(&mut self) -> Result<Handled, DecodeError> {
@@ -20,6 +21,8 @@ impl Call<'_> {
             GROUP | TRANSACTION => ErrorCode::NONE,
             _ => ErrorCode::INVALID_REQUEST,
         };
+        // Kafka words the error only for a type that it has never heard of.
+        let is_known = matches!(request.key_type, GROUP | TRANSACTION | SHARE);
         let (host, port) = self.broker.address(self.connection);
         let (node_id, host, port) = match code {
             ErrorCode::NONE => (NODE_ID, host.as_str(), port),
@@ -46,11 +49,7 @@ impl Call<'_> {
                 host,
                 port,
                 error_code: code.0,
-                error_message: Some(if code == ErrorCode::NONE {
-                    ""
-                } else {
-                    code.message()
-                }),
+                error_message: Some(if is_known { "" } else { code.message() }),
             });
             FindCoordinatorResponse {
                 coordinators: coordinators.collect(),

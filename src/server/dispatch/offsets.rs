@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use super::call::{Call, Head};
-use crate::error::Refusal;
-use crate::group::{
+use crate::engine::{
     CommitPartition, CommitRequest, CommitResult, CommitTopic, FetchRequest, FetchResult,
     FetchTopic, FetchedPartition, OffsetDeleteRequest, OffsetDeleteResult, OffsetDeleteTopic,
 };
+use crate::error::Refusal;
 use crate::ids::{Generation, TopicId, TopicName};
 use crate::server::service::Handled;
 use crate::time::WallMs;
@@ -26,27 +26,73 @@ use crate::wire::messages::{
     OffsetFetchResponseTopics,
 };
 
-/// A topic of a response, with what the broker itself has to say of its partitions; `None`: the
-/// coordinator is asked.
+/// A topic of a response: its partitions with their codes.
 #[derive(Debug)]
 struct Row {
     name: TopicName,
     id: TopicId,
-    partitions: Vec<(i32, Option<ErrorCode>)>,
+    partitions: Vec<(i32, ErrorCode)>,
 }
 
-impl Row {
-    /// Puts what the coordinator said, in order, where it was asked.
-    fn fill(&mut self, mut said: impl FnMut() -> ErrorCode) {
-        for (_, code) in &mut self.partitions {
-            code.get_or_insert_with(&mut said);
+/// A response in Kafka's order: first what the broker itself had to say, then what the
+/// coordinator said, the partitions of one topic together.
+#[derive(Debug, Default)]
+struct Rows {
+    broker: Vec<Row>,
+    coordinator: Vec<Row>,
+}
+
+impl Rows {
+    /// The broker refuses a partition.
+    fn refuse(&mut self, name: &TopicName, id: TopicId, index: i32, code: ErrorCode) {
+        let same = |row: &&mut Row| row.id == id && row.name == *name;
+        match self.broker.iter_mut().rev().find(same) {
+            Some(row) => row.partitions.push((index, code)),
+            None => {
+                let (name, partitions) = (name.clone(), vec![(index, code)]);
+                self.broker.push(Row {
+                    name,
+                    id,
+                    partitions,
+                });
+            }
         }
     }
 
-    fn codes(&self) -> impl Iterator<Item = (i32, i16)> {
-        self.partitions
-            .iter()
-            .map(|(index, code)| (*index, code.unwrap_or_default().0))
+    /// The coordinator is asked for the partitions of a topic.
+    fn ask(&mut self, name: &TopicName, id: TopicId, indexes: impl Iterator<Item = i32>) {
+        let partitions = indexes.map(|index| (index, ErrorCode::NONE)).collect();
+        self.coordinator.push(Row {
+            name: name.clone(),
+            id,
+            partitions,
+        });
+    }
+
+    /// Puts what the coordinator said, in the order in which it was asked.
+    fn fill(&mut self, mut said: impl FnMut() -> ErrorCode) {
+        for (_, code) in self
+            .coordinator
+            .iter_mut()
+            .flat_map(|row| &mut row.partitions)
+        {
+            *code = said();
+        }
+    }
+
+    fn merged(self) -> Vec<Row> {
+        let mut rows = self.broker;
+        if rows.is_empty() {
+            return self.coordinator;
+        }
+        for mut row in self.coordinator {
+            let same = |it: &&mut Row| it.id == row.id && it.name == row.name;
+            match rows.iter_mut().find(same) {
+                Some(known) => known.partitions.append(&mut row.partitions),
+                None => rows.push(row),
+            }
+        }
+        rows
     }
 }
 
@@ -63,12 +109,13 @@ impl Call<'_> {
     pub(super) fn offset_commit(&mut self) -> Result<Handled, DecodeError> {
         let version = self.header.version;
         let request = OffsetCommitRequest::decode(self.body, version)?;
-        let mut rows = Vec::with_capacity(request.topics.len());
+        let mut rows = Rows::default();
         let mut asked = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
-            let (row, commit) = commit_topic(&self.broker.topics, topic, version);
-            rows.push(row);
+            let commit = commit_topic(&self.broker.topics, topic, version, &mut rows);
             if !commit.partitions.is_empty() {
+                let indexes = commit.partitions.iter().map(|it| it.partition);
+                rows.ask(&commit.topic, commit.id, indexes);
                 asked.push(commit);
             }
         }
@@ -138,7 +185,7 @@ impl Call<'_> {
 
     pub(super) fn offset_delete(&mut self) -> Result<Handled, DecodeError> {
         let request = DeleteOnWire::decode(self.body, self.header.version)?;
-        let mut rows = Vec::with_capacity(request.topics.len());
+        let mut rows = Rows::default();
         let mut asked = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
             let name = TopicName::from(topic.name);
@@ -147,25 +194,21 @@ impl Call<'_> {
                 .topics
                 .describe(&TopicKey::Name(name.clone()))
                 .ok();
-            let judge = |index| known(found.as_ref(), index, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-            let indexes = topic
-                .partitions
-                .iter()
-                .map(|partition| partition.partition_index);
-            let partitions: Vec<_> = indexes.map(|index| (index, judge(index))).collect();
-            let open = partitions
-                .iter()
-                .filter(|(_, code)| code.is_none())
-                .map(|(index, _)| *index);
-            asked.push(OffsetDeleteTopic {
-                topic: name.clone(),
-                partitions: open.collect(),
-            });
-            rows.push(Row {
-                name,
-                id: TopicId::ZERO,
-                partitions,
-            });
+            let mut open = Vec::new();
+            for partition in &topic.partitions {
+                let index = partition.partition_index;
+                match known(found.as_ref(), index, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) {
+                    Some(code) => rows.refuse(&name, TopicId::ZERO, index, code),
+                    None => open.push(index),
+                }
+            }
+            if !open.is_empty() {
+                rows.ask(&name, TopicId::ZERO, open.iter().copied());
+                asked.push(OffsetDeleteTopic {
+                    topic: name,
+                    partitions: open,
+                });
+            }
         }
         let delete = OffsetDeleteRequest {
             group: request.group_id.into(),
@@ -182,7 +225,8 @@ fn commit_topic(
     topics: &Topics,
     topic: &OffsetCommitRequestTopic<'_>,
     version: i16,
-) -> (Row, CommitTopic) {
+    rows: &mut Rows,
+) -> CommitTopic {
     let (key, unknown) = if version >= 10 {
         (TopicKey::Id(topic.topic_id), ErrorCode::UNKNOWN_TOPIC_ID)
     } else {
@@ -196,32 +240,27 @@ fn commit_topic(
         Some(found) => (found.name.clone(), found.id),
         None => (topic.name.into(), topic.topic_id),
     };
-    let mut row = Row {
-        name: name.clone(),
-        id,
-        partitions: Vec::new(),
-    };
-    let mut commit = CommitTopic {
-        topic: name,
-        id,
-        partitions: Vec::new(),
-    };
+    let mut partitions = Vec::with_capacity(topic.partitions.len());
     for partition in &topic.partitions {
         let index = partition.partition_index;
-        let wrong = known(found.as_ref(), index, unknown);
-        row.partitions.push((index, wrong));
-        if wrong.is_none() {
-            let at = partition.commit_timestamp;
-            commit.partitions.push(CommitPartition {
-                partition: index,
-                offset: partition.committed_offset,
-                leader_epoch: partition.committed_leader_epoch,
-                metadata: partition.committed_metadata.unwrap_or_default().into(),
-                committed_at: (at != -1).then_some(WallMs(at)),
-            });
+        if let Some(code) = known(found.as_ref(), index, unknown) {
+            rows.refuse(&name, id, index, code);
+            continue;
         }
+        let at = partition.commit_timestamp;
+        partitions.push(CommitPartition {
+            partition: index,
+            offset: partition.committed_offset,
+            leader_epoch: partition.committed_leader_epoch,
+            metadata: partition.committed_metadata.unwrap_or_default().into(),
+            committed_at: (at != -1).then_some(WallMs(at)),
+        });
     }
-    (row, commit)
+    CommitTopic {
+        topic: name,
+        id,
+        partitions,
+    }
 }
 
 /// Up to version 8 clients do not know that a group may be missing: to them the generation is.
@@ -233,34 +272,34 @@ fn commit_code(refusal: Refusal, version: i16) -> ErrorCode {
 }
 
 fn write_committed(
-    mut rows: Vec<Row>,
+    mut rows: Rows,
     outcome: CommitResult,
     head: Head,
     out: &mut Vec<u8>,
 ) -> Handled {
     let version = head.version;
     let mut said = outcome.map(|topics| topics.into_iter().flat_map(|topic| topic.partitions));
-    for row in &mut rows {
-        row.fill(|| match &mut said {
-            Ok(said) => match said.next() {
-                Some((_, Err(refusal))) => commit_code(refusal, version),
-                Some((_, Ok(()))) | None => ErrorCode::NONE,
-            },
-            Err(refusal) => commit_code(*refusal, version),
-        });
-    }
-    let topics = rows.iter().map(|row| OffsetCommitResponseTopic {
-        name: row.name.as_str(),
-        topic_id: row.id,
-        partitions: row
-            .codes()
-            .map(
-                |(partition_index, error_code)| OffsetCommitResponsePartition {
-                    partition_index,
-                    error_code,
-                },
-            )
-            .collect(),
+    rows.fill(|| match &mut said {
+        Ok(said) => match said.next() {
+            Some((_, Err(refusal))) => commit_code(refusal, version),
+            Some((_, Ok(()))) | None => ErrorCode::NONE,
+        },
+        Err(refusal) => commit_code(*refusal, version),
+    });
+    let rows = rows.merged();
+    let topics = rows.iter().map(|row| {
+        let partitions = row
+            .partitions
+            .iter()
+            .map(|(index, code)| OffsetCommitResponsePartition {
+                partition_index: *index,
+                error_code: code.0,
+            });
+        OffsetCommitResponseTopic {
+            name: row.name.as_str(),
+            topic_id: row.id,
+            partitions: partitions.collect(),
+        }
     });
     let response = OffsetCommitResponse {
         topics: topics.collect(),
@@ -270,7 +309,7 @@ fn write_committed(
 }
 
 fn write_deleted(
-    mut rows: Vec<Row>,
+    mut rows: Rows,
     outcome: OffsetDeleteResult,
     head: Head,
     out: &mut Vec<u8>,
@@ -289,23 +328,23 @@ fn write_deleted(
         }
     };
     let mut said = topics.into_iter().flat_map(|topic| topic.partitions);
-    for row in &mut rows {
-        row.fill(|| match said.next() {
-            Some((_, Err(refusal))) => refusal.into(),
-            Some((_, Ok(()))) | None => ErrorCode::NONE,
-        });
-    }
-    let topics = rows.iter().map(|row| OffsetDeleteResponseTopic {
-        name: row.name.as_str(),
-        partitions: row
-            .codes()
-            .map(
-                |(partition_index, error_code)| OffsetDeleteResponsePartition {
-                    partition_index,
-                    error_code,
-                },
-            )
-            .collect(),
+    rows.fill(|| match said.next() {
+        Some((_, Err(refusal))) => refusal.into(),
+        Some((_, Ok(()))) | None => ErrorCode::NONE,
+    });
+    let rows = rows.merged();
+    let topics = rows.iter().map(|row| {
+        let partitions = row
+            .partitions
+            .iter()
+            .map(|(index, code)| OffsetDeleteResponsePartition {
+                partition_index: *index,
+                error_code: code.0,
+            });
+        OffsetDeleteResponseTopic {
+            name: row.name.as_str(),
+            partitions: partitions.collect(),
+        }
     });
     let response = OffsetDeleteResponse {
         topics: topics.collect(),
@@ -408,7 +447,7 @@ fn write_fetched(
 
 fn fetched_rows<'r>(
     group: &'r FetchRows,
-    outcome: &'r [crate::group::FetchedTopic],
+    outcome: &'r [crate::engine::FetchedTopic],
     topics: &Topics,
     version: i16,
 ) -> Vec<OffsetFetchResponseTopics<'r>> {

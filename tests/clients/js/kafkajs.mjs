@@ -8,7 +8,10 @@ const say = (...words) => process.stdout.write(words.join(' ') + '\n')
 const parts = list => [...list].sort((a, b) => a - b).join(',') || '-'
 const offsets = positions => [...positions].map(([p, o]) => `${p}:${o}`).join(',') || '-'
 const parseOffsets = word =>
-  word.split(',').map(pair => pair.split(':')).map(([p, o]) => ({ partition: Number(p), offset: o }))
+  word.split(',').map(pair => {
+    const [partition, offset] = pair.split(':')
+    return { partition: Number(partition), offset }
+  })
 
 const [role, ...rest] = process.argv.slice(2)
 const args = Object.fromEntries(rest.map(arg => arg.split('=', 2)))

@@ -82,7 +82,9 @@ func (c *consumer) Cleanup(session sarama.ConsumerGroupSession) error {
 	return nil
 }
 
-func (c *consumer) ConsumeClaim(_ sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+func (c *consumer) ConsumeClaim(
+	_ sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim,
+) error {
 	for m := range claim.Messages() {
 		c.positions.Record(m.Partition, m.Offset, m.Key, m.Value)
 	}

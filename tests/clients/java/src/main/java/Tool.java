@@ -70,7 +70,8 @@ final class Tool {
         try (KafkaProducer<String, String> producer = new KafkaProducer<>(config, words, words)) {
             List<Future<?>> sent = new ArrayList<>();
             for (int n = 0; n < count; n++) {
-                sent.add(producer.send(new ProducerRecord<>(topic, "k" + n % 50, prefix + "-" + n)));
+                String value = prefix + "-" + n;
+                sent.add(producer.send(new ProducerRecord<>(topic, "k" + n % 50, value)));
             }
             for (Future<?> one : sent) {
                 one.get();
@@ -111,7 +112,8 @@ final class Tool {
             .collect(Collectors.joining());
         try {
             Files.writeString(file, rows);
-            command("--reset-offsets", "--group", group, "--from-file", file.toString(), "--execute");
+            command(
+                "--reset-offsets", "--group", group, "--from-file", file.toString(), "--execute");
         } finally {
             Files.delete(file);
         }
@@ -139,7 +141,8 @@ final class Tool {
     }
 
     private static String header(String printed) {
-        return printed.lines().filter(line -> line.startsWith("GROUP ")).findFirst().orElse("GROUP");
+        return printed.lines()
+            .filter(line -> line.startsWith("GROUP ")).findFirst().orElse("GROUP");
     }
 
     /** The rows below the header, split at blanks. */
