@@ -1,10 +1,12 @@
 //! Garbage: only its own connection may notice.
 
 use takhin_coordinator::wire::api::APIS;
+use takhin_coordinator::wire::messages::ProduceResponse;
 use takhin_coordinator::wire::{ApiKey, RequestHeader, Writer};
 
+use crate::client::read;
 use crate::node::Node;
-use crate::records::{NOBODY, batch, create, produce};
+use crate::records::{NOBODY, batch, create, produce, produce_request};
 use crate::schema::{Values, layouts};
 
 #[test]
@@ -36,6 +38,34 @@ fn a_length_that_is_none_closes_only_its_connection() {
         let good = batch(b"v", NOBODY);
         assert_eq!(produce(&mut witness, &topic, 9, &good).0, 0);
     }
+}
+
+#[test]
+fn half_a_large_frame_stops_only_those_that_bring_another() {
+    const LARGE: i32 = 900_000;
+    let limit = "queued.max.request.bytes=1000000";
+    let node = Node::start(&["--set", limit]);
+    let mut witness = node.connect();
+    let topic = create(&mut witness, "witness", 1);
+    let half = [&LARGE.to_be_bytes()[..], &[0, 3, 0, 9], &[0; 1_000]].concat();
+    let mut first = node.connect();
+    assert!(first.send_raw(&half));
+    node.await_metric("takhin_large_request_bytes ", 900_000);
+    let mut writer = node.connect();
+    let large = batch(&[b'v'; 300_000], NOBODY);
+    writer.send(ApiKey::Produce, 9, &produce_request(&topic, 9, -1, &large));
+    for offset in 0..100 {
+        let good = batch(b"v", NOBODY);
+        assert_eq!(produce(&mut witness, &topic, 9, &good), (0, offset));
+    }
+    drop(first);
+    let body = writer.receive(ApiKey::Produce, 9);
+    let response = read::<ProduceResponse<'_>>(&body, 9);
+    assert_eq!(
+        response.responses[0].partition_responses[0].base_offset,
+        100
+    );
+    node.await_metric("takhin_large_request_bytes ", 0);
 }
 
 /// Numbers that look random and are the same in every run (xorshift64*).
@@ -105,7 +135,7 @@ fn frames_of_garbage_disturb_nobody_else() {
         .filter(|layout| layout.request)
         .collect();
     let offered = || APIS.iter().filter(|api| api.offered);
-    let mut frames = 0;
+    let mut frames = 0_u64;
     let mut offset = 0;
     for _ in 0..ROUNDS {
         for api in offered() {
@@ -129,6 +159,16 @@ fn frames_of_garbage_disturb_nobody_else() {
         node.connect().send_raw(&garbage);
     }
     assert!(frames > 3_000, "{frames}");
+    // The frames arrived: of each kind some were refused, and some carried out.
+    for api in offered() {
+        let count = format!(
+            "takhin_request_duration_seconds_count{{api=\"{}\"}} ",
+            api.name
+        );
+        assert!(node.metric(&count) > 0, "{}", api.name);
+    }
+    let refused = node.metric("takhin_connections_closed_total{reason=\"bad_request\"} ");
+    assert!(refused > frames / 10, "{refused}");
     let resident_kib = node.resident_kib();
     assert!(resident_kib < RESIDENT_KIB_MAX, "{resident_kib} KiB");
     let (code, log) = node.stop();
