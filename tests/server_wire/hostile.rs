@@ -1,12 +1,16 @@
 //! Garbage: only its own connection may notice.
 
 use takhin_coordinator::wire::api::APIS;
-use takhin_coordinator::wire::messages::ProduceResponse;
+use takhin_coordinator::wire::messages::{
+    CreatableTopic, CreateTopicsRequest, CreateTopicsResponse, DescribeConfigsRequest,
+    DescribeConfigsResource, DescribeConfigsResponse, FetchRequest, FetchRequestPartition,
+    FetchRequestTopic, FetchResponse, ProduceResponse,
+};
 use takhin_coordinator::wire::{ApiKey, RequestHeader, Writer};
 
 use crate::client::read;
 use crate::node::Node;
-use crate::records::{NOBODY, batch, create, produce, produce_request};
+use crate::records::{NOBODY, batch, create, fetch_request, produce, produce_request};
 use crate::schema::{Values, layouts};
 
 #[test]
@@ -66,6 +70,84 @@ fn half_a_large_frame_stops_only_those_that_bring_another() {
         100
     );
     node.await_metric("takhin_large_request_bytes ", 0);
+}
+
+#[test]
+fn a_request_that_names_more_than_there_can_be_is_refused() {
+    let node = Node::start(&[]);
+    let mut client = node.connect();
+    let mut request = FetchRequest {
+        topics: vec![FetchRequestTopic {
+            topic: "t",
+            partitions: vec![FetchRequestPartition::default(); 100_001],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    client.send(ApiKey::Fetch, 12, &request);
+    assert!(client.is_closed());
+    request.topics[0].partitions.pop();
+    node.connect().ask(ApiKey::Fetch, 12, &request);
+    let mut client = node.connect();
+    let topic = CreatableTopic {
+        name: "many",
+        num_partitions: 10_001,
+        replication_factor: 1,
+        ..Default::default()
+    };
+    let request = CreateTopicsRequest {
+        topics: vec![topic],
+        ..Default::default()
+    };
+    let body = client.ask(ApiKey::CreateTopics, 7, &request);
+    let response = read::<CreateTopicsResponse<'_>>(&body, 7);
+    assert_eq!(response.topics[0].error_code, 44);
+}
+
+#[test]
+fn a_question_that_is_repeated_is_answered_once() {
+    let node = Node::start(&[]);
+    let mut client = node.connect();
+    let resource = DescribeConfigsResource {
+        resource_type: 4,
+        resource_name: "1",
+        configuration_keys: None,
+    };
+    let request = DescribeConfigsRequest {
+        resources: vec![resource; 100_000],
+        ..Default::default()
+    };
+    let body = client.ask(ApiKey::DescribeConfigs, 4, &request);
+    assert_eq!(
+        read::<DescribeConfigsResponse<'_>>(&body, 4).results.len(),
+        1
+    );
+}
+
+#[test]
+fn large_answers_come_whole_to_readers_that_are_slow() {
+    const BATCHES: i64 = 20;
+    let limit = "message.max.bytes=2000000";
+    let node = Node::start(&["--set", limit]);
+    let mut client = node.connect();
+    let topic = create(&mut client, "large", 1);
+    let large = batch(&[b'v'; 1_000_000], NOBODY);
+    for offset in 0..BATCHES {
+        assert_eq!(produce(&mut client, &topic, 9, &large), (0, offset));
+    }
+    let mut request = fetch_request(&topic, 12, 0);
+    request.max_bytes = i32::MAX;
+    request.topics[0].partitions[0].partition_max_bytes = i32::MAX;
+    let mut readers: Vec<_> = (0..10).map(|_| node.connect()).collect();
+    for reader in &mut readers {
+        reader.send(ApiKey::Fetch, 12, &request);
+    }
+    for reader in &mut readers {
+        let body = reader.receive(ApiKey::Fetch, 12);
+        let response = read::<FetchResponse<'_>>(&body, 12);
+        let records = response.responses[0].partitions[0].records.unwrap();
+        assert_eq!(records.len(), large.len() * 20);
+    }
 }
 
 /// Numbers that look random and are the same in every run (xorshift64*).
