@@ -159,7 +159,13 @@ impl Call<'_> {
             ApiKey::IncrementalAlterConfigs => self.incremental_alter_configs(),
             ApiKey::DescribeCluster => self.describe_cluster(),
             ApiKey::DescribeTopicPartitions => self.describe_topic_partitions(),
-            _ => Ok(Handled::Close),
+            // Not offered: the header was refused before.
+            ApiKey::AddPartitionsToTxn
+            | ApiKey::AddOffsetsToTxn
+            | ApiKey::EndTxn
+            | ApiKey::TxnOffsetCommit
+            | ApiKey::ConsumerGroupHeartbeat
+            | ApiKey::ConsumerGroupDescribe => Ok(Handled::Close),
         }
     }
 }

@@ -159,10 +159,11 @@ fn by_name<'a>(broker: &Broker, name: &'a str, create: bool) -> Found<'a> {
         Err(error) => Found::Not {
             name: Some(name),
             id: TopicId::ZERO,
-            code: match error {
-                // Metadata has no code for a full node: the topic does not exist.
-                TopicError::PolicyViolation => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-                error => code_of(&error),
+            // Metadata has no code for a full node: the topic does not exist.
+            code: if matches!(error, TopicError::PolicyViolation) {
+                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+            } else {
+                code_of(&error)
             },
         },
     }
