@@ -247,16 +247,15 @@ impl CommitRequest {
             metadata: "".into(),
             committed_at: None,
         };
-        match self.topics.iter_mut().find(|known| known.topic == topic) {
-            Some(known) => known.partitions.push(partition),
-            None => {
-                let (id, partitions) = (TopicId::ZERO, vec![partition]);
-                self.topics.push(CommitTopic {
-                    topic,
-                    id,
-                    partitions,
-                });
-            }
+        if let Some(known) = self.topics.iter_mut().find(|known| known.topic == topic) {
+            known.partitions.push(partition);
+        } else {
+            let (id, partitions) = (TopicId::ZERO, vec![partition]);
+            self.topics.push(CommitTopic {
+                topic,
+                id,
+                partitions,
+            });
         }
         self
     }

@@ -170,7 +170,7 @@ impl Call<'_> {
             ApiKey::IncrementalAlterConfigs => self.incremental_alter_configs(),
             ApiKey::DescribeCluster => self.describe_cluster(),
             ApiKey::DescribeTopicPartitions => self.describe_topic_partitions(),
-            // Not offered, so the header is refused before.
+            // Not offered: the header was refused before.
             ApiKey::AddPartitionsToTxn
             | ApiKey::AddOffsetsToTxn
             | ApiKey::EndTxn

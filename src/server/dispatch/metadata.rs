@@ -163,7 +163,7 @@ fn by_name<'a>(broker: &Broker, name: &'a str, create: bool) -> Found<'a> {
             name: Some(name),
             id: TopicId::ZERO,
             // Metadata has no code for a full node: the topic does not exist.
-            code: if error == TopicError::PolicyViolation {
+            code: if matches!(error, TopicError::PolicyViolation) {
                 ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
             } else {
                 code_of(&error)
