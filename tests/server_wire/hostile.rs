@@ -56,7 +56,7 @@ fn half_a_large_frame_stops_only_those_that_bring_another() {
     assert!(first.send_raw(&half));
     node.await_metric("takhin_large_request_bytes ", 900_000);
     let mut writer = node.connect();
-    let large = batch(&[b'v'; 300_000], NOBODY);
+    let large = batch(&vec![b'v'; 300_000], NOBODY);
     writer.send(ApiKey::Produce, 9, &produce_request(&topic, 9, -1, &large));
     for offset in 0..100 {
         let good = batch(b"v", NOBODY);
@@ -131,7 +131,7 @@ fn large_answers_come_whole_to_readers_that_are_slow() {
     let node = Node::start(&["--set", limit]);
     let mut client = node.connect();
     let topic = create(&mut client, "large", 1);
-    let large = batch(&[b'v'; 1_000_000], NOBODY);
+    let large = batch(&vec![b'v'; 1_000_000], NOBODY);
     for offset in 0..BATCHES {
         assert_eq!(produce(&mut client, &topic, 9, &large), (0, offset));
     }

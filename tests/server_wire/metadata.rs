@@ -12,11 +12,14 @@ use crate::client::{Client, read};
 use crate::node::Node;
 use crate::records::create;
 
-fn named(name: &str) -> Option<Vec<MetadataRequestTopic<'_>>> {
-    Some(vec![MetadataRequestTopic {
-        name: Some(name),
+fn asking(name: &str) -> MetadataRequest<'_> {
+    MetadataRequest {
+        topics: Some(vec![MetadataRequestTopic {
+            name: Some(name),
+            ..Default::default()
+        }]),
         ..Default::default()
-    }])
+    }
 }
 
 /// Error, name, id and number of partitions of each topic told.
@@ -48,36 +51,26 @@ fn a_question_creates_a_topic_unless_it_forbids_that() {
     for version in 0..=13_i16 {
         let name = format!("asked-for.{version}");
         let forbidding = MetadataRequest {
-            topics: named(&name),
             allow_auto_topic_creation: false,
-            ..Default::default()
+            ..asking(&name)
         };
         if version >= 4 {
             let told = ask(&mut client, version, &forbidding);
             assert_eq!(told, [(3, Some(name.clone()), TopicId::ZERO, 0)]);
         }
-        let request = MetadataRequest {
-            topics: named(&name),
-            ..Default::default()
-        };
+        let request = asking(&name);
         let told = &ask(&mut client, version, &request)[0];
         assert_eq!((told.0, told.1.as_ref(), told.3), (0, Some(&name), 3));
         assert_eq!(told.2.is_zero(), version < 10);
     }
-    let bad = MetadataRequest {
-        topics: named("no spaces"),
-        ..Default::default()
-    };
+    let bad = asking("no spaces");
     assert_eq!(ask(&mut client, 12, &bad)[0].0, 17);
 }
 
 #[test]
 fn no_question_creates_a_topic_where_the_node_forbids_it() {
     let node = Node::start(&["--set", "auto.create.topics.enable=false"]);
-    let request = MetadataRequest {
-        topics: named("never"),
-        ..Default::default()
-    };
+    let request = asking("never");
     assert_eq!(ask(&mut node.connect(), 12, &request)[0].0, 3);
 }
 
