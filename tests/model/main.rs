@@ -455,7 +455,7 @@ fn number(name: &str) -> Option<u64> {
 
 #[test]
 fn random_histories_keep_every_promise() {
-    for seed in 0..number("MODEL_HISTORIES").unwrap_or(2_000) {
+    for seed in 0..number("MODEL_HISTORIES").unwrap_or(4_000) {
         let _seed = Seed(seed);
         Model::new(seed).run();
     }
