@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Broker, Remembered};
+use crate::engine::{Answer, Outcome};
 use crate::server::service::{Answer as Later, Handled};
-use crate::shard::{Answer, Outcome};
 use crate::time::Now;
 use crate::wire::codec::DecodeError;
 use crate::wire::header::{RequestHeader, ResponseHeader};

@@ -160,12 +160,15 @@ impl Form {
             epoch: parted.epoch,
             end_offset: parted.end_offset,
         });
+        // Kafka tells no offsets with an error.
+        let is_well = partition.error.is_none();
+        let known = |offset| if is_well { offset } else { -1 };
         FetchResponsePartition {
             partition_index: partition.partition,
             error_code: partition.error.as_ref().map_or(0, |error| code_of(error).0),
-            high_watermark: partition.high_watermark,
-            last_stable_offset: partition.high_watermark,
-            log_start_offset: partition.log_start_offset,
+            high_watermark: known(partition.high_watermark),
+            last_stable_offset: known(partition.high_watermark),
+            log_start_offset: known(partition.log_start_offset),
             diverging_epoch: diverging_epoch.unwrap_or_default(),
             aborted_transactions: self.read_committed.then(Vec::new),
             records: Some(records),

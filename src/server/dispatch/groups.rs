@@ -1,8 +1,8 @@
 //! Groups as an administrator sees them: list, describe, delete.
 
 use super::call::{Call, Head, finished, later};
+use crate::engine::{Described, ListRequest, Listed};
 use crate::error::Refusal;
-use crate::group::{Described, ListRequest, Listed};
 use crate::server::service::Handled;
 use crate::wire::ErrorCode;
 use crate::wire::codec::{DecodeError, Message};

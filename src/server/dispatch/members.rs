@@ -5,11 +5,11 @@ use bytes::Bytes;
 use super::HANDLES_MAX;
 use super::call::{Call, Head, never};
 use crate::engine::Heartbeat;
-use crate::error::Refusal;
-use crate::group::{
+use crate::engine::{
     Client, JoinRefused, JoinRequest, JoinResult, Joined, LeaveRequest, LeaveResult, Leaver,
     Protocol, SyncRequest, SyncResult,
 };
+use crate::error::Refusal;
 use crate::ids::Generation;
 use crate::server::service::Handled;
 use crate::wire::ErrorCode;

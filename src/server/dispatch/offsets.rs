@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use super::call::{Call, Head};
-use crate::error::Refusal;
-use crate::group::{
+use crate::engine::{
     CommitPartition, CommitRequest, CommitResult, CommitTopic, FetchRequest, FetchResult,
     FetchTopic, FetchedPartition, OffsetDeleteRequest, OffsetDeleteResult, OffsetDeleteTopic,
 };
+use crate::error::Refusal;
 use crate::ids::{Generation, TopicId, TopicName};
 use crate::server::service::Handled;
 use crate::time::WallMs;
@@ -447,7 +447,7 @@ fn write_fetched(
 
 fn fetched_rows<'r>(
     group: &'r FetchRows,
-    outcome: &'r [crate::group::FetchedTopic],
+    outcome: &'r [crate::engine::FetchedTopic],
     topics: &Topics,
     version: i16,
 ) -> Vec<OffsetFetchResponseTopics<'r>> {

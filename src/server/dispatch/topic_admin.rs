@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::Broker;
 use super::call::{Call, finished, later};
 use super::topic_errors::Refused;
-use crate::group::TopicDeletion;
+use crate::engine::TopicDeletion;
 use crate::ids::{TopicId, TopicName};
 use crate::server::service::Handled;
 use crate::topics::{

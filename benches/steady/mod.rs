@@ -1,0 +1,89 @@
+//! An engine with steady groups, made outside of what is timed.
+
+use takhin_coordinator::config::Config;
+use takhin_coordinator::engine::{Driving, Engine};
+use takhin_coordinator::group::Joined;
+use takhin_coordinator::ids::{Generation, GroupId, MemberId};
+use takhin_coordinator::time::ManualClock;
+
+use super::asking::{join, sync};
+
+/// Members of one group: a usual size.
+pub(crate) const MEMBERS_PER_GROUP: usize = 10;
+
+/// A member of a group that is at rest.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) group: GroupId,
+    pub(crate) member: MemberId,
+    pub(crate) generation: Generation,
+}
+
+/// An engine whose clock stands still, and its members.
+#[derive(Debug)]
+pub(crate) struct Steady {
+    pub(crate) engine: Engine,
+    pub(crate) clock: ManualClock,
+    pub(crate) members: Vec<Member>,
+}
+
+impl Steady {
+    /// That many members in groups of [`MEMBERS_PER_GROUP`], all of them joined and synced.
+    pub(crate) fn new(members: usize) -> Self {
+        let clock = ManualClock::new();
+        let config = Config::builder()
+            .group_initial_rebalance_delay_ms(10)
+            .build()
+            .expect("the defaults are valid");
+        let engine = Engine::builder(config)
+            .clock(clock.clone())
+            .driving(Driving::Host)
+            .open()
+            .expect("memory only");
+        let mut steady = Self {
+            engine,
+            clock,
+            members: Vec::with_capacity(members),
+        };
+        let groups = members.div_ceil(MEMBERS_PER_GROUP);
+        // In portions: each parks the joins of its groups until the clock moves.
+        for first in (0..groups).step_by(1_000) {
+            steady.settle_groups(first..groups.min(first + 1_000));
+        }
+        assert_eq!(steady.engine.members(), groups * MEMBERS_PER_GROUP);
+        steady
+    }
+
+    fn settle_groups(&mut self, numbers: std::ops::Range<usize>) {
+        let mut parked = Vec::new();
+        for number in numbers {
+            let group = GroupId::from(format!("orders-enrichment-{number:06}"));
+            for _ in 0..MEMBERS_PER_GROUP {
+                let first = self.engine.join(join(&group, MemberId::default()));
+                let member = first.wait().expect_err("an id comes first").member;
+                parked.push((group.clone(), self.engine.join(join(&group, member))));
+            }
+        }
+        self.clock.advance_ms(20);
+        self.engine.run_due();
+        self.clock.advance_ms(20);
+        self.engine.run_due();
+        let joined: Vec<(GroupId, Joined)> = parked
+            .into_iter()
+            .map(|(group, answer)| (group, answer.wait().expect("the join phase is over")))
+            .collect();
+        let syncs: Vec<_> = joined
+            .iter()
+            .map(|(group, joined)| self.engine.sync(sync(group, joined)))
+            .collect();
+        for sync in syncs {
+            sync.wait().expect("the leader synced too");
+        }
+        self.members
+            .extend(joined.into_iter().map(|(group, joined)| Member {
+                group,
+                member: joined.member,
+                generation: joined.generation,
+            }));
+    }
+}
