@@ -74,6 +74,17 @@ impl Call<'_> {
         }
     }
 
+    /// Whether a request names more topics or partitions than the node may hold. It is no
+    /// client's, and what it takes to answer it is many times its size.
+    pub(super) fn names_too_many(&self, named: usize) -> bool {
+        let max = self.broker.topics.config().max_partitions;
+        if named > max {
+            let api = self.header.api;
+            tracing::debug!(%api, "a connection is closed: a request names {named} things");
+        }
+        named > max
+    }
+
     /// Appends a response that is known at once.
     pub(super) fn reply<'m, M: Message<'m>>(&mut self, response: &M) -> Handled {
         self.head().write(response, self.out)

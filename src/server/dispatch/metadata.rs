@@ -19,6 +19,9 @@ impl Call<'_> {
     pub(super) fn metadata(&mut self) -> Result<Handled, DecodeError> {
         let version = self.header.version;
         let request = MetadataRequest::decode(self.body, version)?;
+        if self.names_too_many(request.topics.as_ref().map_or(0, Vec::len)) {
+            return Ok(Handled::Close);
+        }
         let broker = self.broker;
         let found = match request.topics.as_deref() {
             None => all(broker),

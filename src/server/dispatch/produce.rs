@@ -19,6 +19,15 @@ impl Call<'_> {
     pub(super) fn produce(&mut self) -> Result<Handled, DecodeError> {
         let version = self.header.version;
         let request = ProduceRequest::decode(self.body, version)?;
+        if self.names_too_many(
+            request
+                .topic_data
+                .iter()
+                .map(|topic| 1 + topic.partition_data.len())
+                .sum(),
+        ) {
+            return Ok(Handled::Close);
+        }
         let outcomes: Vec<Outcomes> = match refusal_of_all(&request) {
             None => {
                 let topics = request.topic_data.iter();
