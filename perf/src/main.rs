@@ -1,3 +1,69 @@
-//! Placeholder.
+//! Loads on a coordinator: over the wire, against any server that speaks Kafka, and in process.
+//!
+//! ```text
+//! cargo run --release -p perf -- heartbeats --spawn --seconds 10 --rate 20000
+//! cargo run --release -p perf -- commits --bootstrap 127.0.0.1:9092 --server-pid 4711 --json
+//! cargo run --release -p perf -- in-process heartbeats --by names --members 1000000
+//! cargo run --release -p perf --features flamegraph -- in-process commits --flamegraph out.svg
+//! ```
+//!
+//! Over the wire the load is *open*: each request has a moment at which it is to be sent, fixed
+//! before the run, and its latency counts from that moment, whether or not it could leave then. A
+//! server that stalls is seen to have stalled all the requests that came due meanwhile, not only
+//! the one that it kept waiting (no "coordinated omission"). In process the load is closed: each
+//! thread asks again as soon as it is answered, so the figure is a throughput.
+//!
+//! Every report names machine, date and commit. All loads end by themselves.
 
-fn main() {}
+mod args;
+mod clock;
+mod failure;
+mod in_process;
+mod machine;
+#[cfg(feature = "flamegraph")]
+mod profile;
+mod report;
+mod server;
+mod wire;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Args, Load};
+use failure::Failure;
+use report::Report;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args).and_then(|report| print(&report, args.load.wants_json())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody is left to tell if even that cannot be written.
+            let _ = writeln!(std::io::stderr(), "perf: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<Report, Failure> {
+    match &args.load {
+        Load::Heartbeats(args) => wire::run(wire::Kind::Heartbeats, args),
+        Load::Commits(args) => wire::run(wire::Kind::Commits, args),
+        Load::InProcess { load } => in_process::run(load),
+    }
+}
+
+fn print(report: &Report, as_json: bool) -> Result<(), Failure> {
+    let text = if as_json {
+        format!("{:#}\n", report.to_json())
+    } else {
+        report.to_table()
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(())
+}

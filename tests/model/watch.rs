@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use bytes::Bytes;
 use takhin_coordinator::error::Refusal;
 use takhin_coordinator::group::{
-    Effect, End, GroupKey, Groups, Joined, Note, Phase, Record, Reply, ReplyTo, Rules, SeatId, Why,
+    Effect, End, GroupKey, Groups, JoinRefused, Joined, Note, Phase, Record, Reply, ReplyTo, Rules,
+    SeatId, Why,
 };
 use takhin_coordinator::ids::{Generation, GroupId, MemberId};
 
@@ -69,8 +70,11 @@ impl Model {
     fn replied(&mut self, to: ReplyTo, reply: Reply, tick: u64) {
         assert!(self.all_asked.contains(&to) || !self.parked.contains(&to));
         let was_parked = self.parked.remove(&to);
-        self.has_waited = was_parked
-            && matches!(&reply, Reply::Join(Err(it)) if it.refusal == Refusal::UnknownMemberId);
+        // A removed member's join echoes no id; one that was held up does.
+        let removed =
+            |it: &JoinRefused| it.refusal == Refusal::UnknownMemberId && it.member.is_empty();
+        self.has_waited =
+            was_parked && matches!(&reply, Reply::Join(Err(refused)) if removed(refused));
         match reply {
             Reply::Join(Ok(joined)) => {
                 if was_parked {

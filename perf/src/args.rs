@@ -1,0 +1,155 @@
+//! The command line.
+
+use clap::{Args as Flags, Parser, Subcommand, ValueEnum};
+
+/// Loads on a coordinator.
+#[derive(Parser, Debug)]
+#[command(name = "perf")]
+pub(crate) struct Args {
+    /// Which load.
+    #[command(subcommand)]
+    pub(crate) load: Load,
+}
+
+/// What can be run.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Load {
+    /// Heartbeats of steady groups over the wire, open loop.
+    Heartbeats(WireArgs),
+    /// Offset commits of steady groups over the wire, open loop.
+    Commits(WireArgs),
+    /// Threads that call the engine directly, closed loop.
+    InProcess {
+        /// Which load.
+        #[command(subcommand)]
+        load: InProcess,
+    },
+}
+
+impl Load {
+    pub(crate) fn wants_json(&self) -> bool {
+        match self {
+            Self::Heartbeats(args) | Self::Commits(args) => args.json,
+            Self::InProcess { load } => load.args().json,
+        }
+    }
+}
+
+/// A load over the wire. The server is a single node: that of the bootstrap address is asked.
+#[derive(Flags, Debug)]
+pub(crate) struct WireArgs {
+    /// Where the server is.
+    #[arg(long, value_name = "HOST:PORT", required_unless_present = "spawn")]
+    pub(crate) bootstrap: Option<String>,
+    /// Starts the server itself on a free port of 127.0.0.1, and ends it: the binary beside this
+    /// one, or the one that `TAKHIN_BIN` names.
+    #[arg(long, conflicts_with_all = ["bootstrap", "server_pid"])]
+    pub(crate) spawn: bool,
+    /// A property for the server that is spawned.
+    #[arg(long, value_name = "PROPERTY=VALUE", requires = "spawn")]
+    pub(crate) set: Vec<String>,
+    /// The server's process, whose CPU time is then reported.
+    #[arg(long, value_name = "PID")]
+    pub(crate) server_pid: Option<u32>,
+    /// How long requests are sent after the warm-up.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) seconds: u64,
+    /// How long requests are sent before anything counts.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=600))]
+    pub(crate) warmup: u64,
+    /// Requests a second, over all connections.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub(crate) rate: u64,
+    /// Connections over which the members are spread.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(crate) connections: u64,
+    /// Members; rounded up so that groups are full and each member keeps its connection.
+    #[arg(long, default_value_t = 80, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) members: u64,
+    /// Members of one group.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    pub(crate) group_size: u64,
+    /// Partitions of one commit.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=1_000))]
+    pub(crate) partitions: i32,
+    /// Requests of one connection that may wait for their answers; more than that stay unsent, and
+    /// late.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) depth: u64,
+    /// Microseconds between two looks at what is due: what falls between them leaves together.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(10..=100_000))]
+    pub(crate) tick_us: u64,
+    /// The session timeout of the members.
+    #[arg(long, default_value_t = 300_000)]
+    pub(crate) session_ms: i32,
+    /// How long the groups may take to form.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) setup_seconds: u64,
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A load in process.
+#[derive(Subcommand, Debug)]
+pub(crate) enum InProcess {
+    /// Heartbeats of steady groups.
+    Heartbeats {
+        /// How a member is found.
+        #[arg(long, value_enum, default_value = "handle")]
+        by: By,
+        /// Heartbeats for which the clock is read once, as a server does for a burst.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+        burst: u64,
+        /// The rest.
+        #[command(flatten)]
+        args: InProcessArgs,
+    },
+    /// Offset commits of steady groups.
+    Commits {
+        /// Partitions of one commit.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=1_000))]
+        partitions: i32,
+        /// The rest.
+        #[command(flatten)]
+        args: InProcessArgs,
+    },
+}
+
+impl InProcess {
+    pub(crate) fn args(&self) -> &InProcessArgs {
+        match self {
+            Self::Heartbeats { args, .. } | Self::Commits { args, .. } => args,
+        }
+    }
+}
+
+/// What the loads in process have in common.
+#[derive(Flags, Debug)]
+pub(crate) struct InProcessArgs {
+    /// How long.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) seconds: u64,
+    /// Threads; 0 is one a core.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=256))]
+    pub(crate) threads: u64,
+    /// Members in groups of ten; rounded up.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=2_000_000))]
+    pub(crate) members: u64,
+    /// Draws where the time went.
+    #[cfg(feature = "flamegraph")]
+    #[arg(long, value_name = "FILE.svg")]
+    pub(crate) flamegraph: Option<std::path::PathBuf>,
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How the member of a heartbeat is found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum By {
+    /// The caller holds it.
+    Handle,
+    /// The engine looks it up by group and member.
+    Names,
+}

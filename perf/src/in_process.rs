@@ -1,0 +1,373 @@
+//! Threads that call the engine directly: what an embedder can get.
+//!
+//! The load is closed: each thread asks again as soon as it is answered. Heartbeats are timed a
+//! thousand at a time, since reading the clock takes as long as a heartbeat; commits one by one.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hdrhistogram::Histogram;
+use takhin_coordinator::config::Config;
+use takhin_coordinator::engine::{Engine, Heartbeat, MemberHandle};
+use takhin_coordinator::group::{
+    Client, CommitPartition, CommitRequest, CommitTopic, JoinRequest, Protocol, SyncRequest,
+};
+use takhin_coordinator::ids::{Generation, GroupId, MemberId, TopicId, TopicName};
+
+use crate::args::{By, InProcess, InProcessArgs};
+use crate::clock;
+use crate::failure::Failure;
+use crate::machine::Machine;
+use crate::report::{Cpu, Errors, Report, as_f64, latencies, record};
+use crate::server::cpu_seconds;
+
+const GROUP_SIZE: u64 = 10;
+
+/// Heartbeats that are timed together.
+const BATCH: u64 = 1_000;
+
+/// A member of a group at rest.
+#[derive(Clone, Debug)]
+struct Member {
+    group: GroupId,
+    id: MemberId,
+    generation: Generation,
+}
+
+/// What one thread has done.
+#[derive(Debug)]
+struct Done {
+    asked: u64,
+    refused: u64,
+    /// Of one request each, or of the mean of a batch.
+    latency: Histogram<u64>,
+}
+
+impl Done {
+    fn new() -> Self {
+        Self {
+            asked: 0,
+            refused: 0,
+            latency: latencies(),
+        }
+    }
+}
+
+/// Forms the groups, runs the load, tells what it has shown.
+pub(crate) fn run(load: &InProcess) -> Result<Report, Failure> {
+    let machine = Machine::look();
+    let args = load.args();
+    let threads = match args.threads {
+        0 => std::thread::available_parallelism().map_or(1, |it| it.get() as u64),
+        threads => threads,
+    };
+    let engine = open()?;
+    let members = form(&engine, args.members)?;
+    let shares = shares(&members, threads);
+    let cpu_before = cpu_seconds(std::process::id());
+    let start = clock::now();
+    let done = during(args, || {
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let (engine, stop) = (&engine, &stop);
+            let workers: Vec<_> = shares
+                .iter()
+                .map(|share| {
+                    scope.spawn(move || match *load {
+                        InProcess::Heartbeats { by, burst, .. } => match by {
+                            By::Handle => beat_by_handle(engine, share, burst, stop),
+                            By::Names => beat_by_names(engine, share, burst, stop),
+                        },
+                        InProcess::Commits { partitions, .. } => {
+                            commit_all(engine, share, partitions, stop)
+                        }
+                    })
+                })
+                .collect();
+            rest(start + Duration::from_secs(args.seconds));
+            stop.store(true, Ordering::Relaxed);
+            let join = |it: std::thread::ScopedJoinHandle<'_, Done>| {
+                it.join().map_err(|_| Failure::new("a thread panicked"))
+            };
+            workers
+                .into_iter()
+                .map(join)
+                .collect::<Result<Vec<Done>, _>>()
+        })
+    })??;
+    let lasted = clock::now().duration_since(start);
+    let cpu = cpu_before.and_then(|before| Some(cpu_seconds(std::process::id())? - before));
+    Ok(report(load, threads, machine, &done, lasted, cpu))
+}
+
+#[cfg(feature = "flamegraph")]
+fn during<T>(args: &InProcessArgs, load: impl FnOnce() -> T) -> Result<T, Failure> {
+    crate::profile::during(args.flamegraph.as_deref(), load)
+}
+
+#[cfg(not(feature = "flamegraph"))]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "with the feature the profiler may fail"
+)]
+fn during<T>(_: &InProcessArgs, load: impl FnOnce() -> T) -> Result<T, Failure> {
+    Ok(load())
+}
+
+fn rest(until: Instant) {
+    loop {
+        let left = until.saturating_duration_since(clock::now());
+        if left.is_zero() {
+            return;
+        }
+        std::thread::park_timeout(left);
+    }
+}
+
+fn report(
+    load: &InProcess,
+    threads: u64,
+    machine: Machine,
+    done: &[Done],
+    lasted: Duration,
+    cpu: Option<f64>,
+) -> Report {
+    let args = load.args();
+    let mut asked = vec![
+        ("seconds", args.seconds.to_string()),
+        ("threads", threads.to_string()),
+        ("members", args.members.to_string()),
+    ];
+    let (name, unit) = match load {
+        InProcess::Heartbeats { by, burst, .. } => {
+            asked.push(("by", format!("{by:?}").to_lowercase()));
+            asked.push(("burst", burst.to_string()));
+            ("Heartbeats in process, closed loop", "mean_of_1000")
+        }
+        InProcess::Commits { partitions, .. } => {
+            asked.push(("partitions", partitions.to_string()));
+            ("Commits in process, closed loop", "latency")
+        }
+    };
+    let mut latency = latencies();
+    for one in done {
+        latency.add(&one.latency).expect("the same bounds");
+    }
+    let total: u64 = done.iter().map(|it| it.asked).sum();
+    Report {
+        load: name.into(),
+        asked,
+        machine,
+        counts: vec![
+            ("answered", total),
+            ("refused", done.iter().map(|it| it.refused).sum()),
+        ],
+        errors: Errors::new(),
+        rate: as_f64(total) / lasted.as_secs_f64(),
+        latencies: vec![(unit, latency)],
+        cpu: cpu
+            .map(|seconds| ("process", Cpu::of(seconds, total)))
+            .into_iter()
+            .collect(),
+    }
+}
+
+fn open() -> Result<Engine, Failure> {
+    let config = Config::builder()
+        .group_initial_rebalance_delay_ms(100)
+        .build()
+        .map_err(|error| Failure::new(error.to_string()))?;
+    Engine::open(config).map_err(|error| Failure::new(error.to_string()))
+}
+
+/// That many members, rounded up to full groups, all of them joined and synced.
+fn form(engine: &Engine, members: u64) -> Result<Vec<Member>, Failure> {
+    let groups = members.div_ceil(GROUP_SIZE);
+    let mut all = Vec::new();
+    // In portions: each parks the joins of its groups for the initial delay.
+    for first in (0..groups).step_by(5_000) {
+        let mut parked = Vec::new();
+        for number in first..groups.min(first + 5_000) {
+            let group = GroupId::from(format!("orders-enrichment-{number:06}"));
+            for _ in 0..GROUP_SIZE {
+                let first = engine.join(join(&group, MemberId::default())).wait();
+                let id = first.map_or_else(|refused| refused.member, |joined| joined.member);
+                parked.push((group.clone(), engine.join(join(&group, id))));
+            }
+        }
+        let mut syncs = Vec::new();
+        for (group, answer) in parked {
+            let joined = answer.wait().map_err(|refused| {
+                Failure::new(format!("a join was refused: {:?}", refused.refusal))
+            })?;
+            let everyone = joined.members.iter();
+            let sync = engine.sync(SyncRequest {
+                group: group.clone(),
+                member: joined.member.clone(),
+                instance: None,
+                generation: joined.generation,
+                protocol_type: None,
+                protocol: None,
+                assignments: everyone
+                    .map(|it| (it.member.clone(), Bytes::from_static(&[0; 32])))
+                    .collect(),
+            });
+            syncs.push(sync);
+            all.push(Member {
+                group,
+                id: joined.member,
+                generation: joined.generation,
+            });
+        }
+        for sync in syncs {
+            sync.wait()
+                .map_err(|refusal| Failure::new(format!("a sync was refused: {refusal:?}")))?;
+        }
+    }
+    Ok(all)
+}
+
+fn join(group: &GroupId, member: MemberId) -> JoinRequest {
+    JoinRequest {
+        group: group.clone(),
+        member,
+        instance: None,
+        client: Client {
+            id: "orders".into(),
+            host: "/127.0.0.1".into(),
+        },
+        session_timeout_ms: 1_800_000,
+        rebalance_timeout_ms: 1_800_000,
+        protocol_type: "consumer".into(),
+        protocols: vec![Protocol {
+            name: "range".into(),
+            metadata: Bytes::from_static(&[0; 24]),
+        }],
+        reason: None,
+        requires_known_member_id: true,
+        can_skip_assignment: true,
+        // The engine draws it.
+        fresh: uuid::Uuid::nil(),
+    }
+}
+
+/// A share of the members for each thread, in an order that no cache foresees.
+fn shares(members: &[Member], threads: u64) -> Vec<Vec<Member>> {
+    let threads = usize::try_from(threads).unwrap_or(1);
+    let mut order: Vec<usize> = (0..members.len()).collect();
+    let mut seed = 0x9e37_79b9_7f4a_7c15_usize;
+    for n in (1..order.len()).rev() {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        order.swap(n, seed % (n + 1));
+    }
+    let of_thread = |thread| {
+        let its = order.iter().skip(thread).step_by(threads);
+        its.map(|n| members[*n].clone()).collect()
+    };
+    (0..threads).map(of_thread).collect()
+}
+
+/// Calls `beat` in batches until it is told to stop.
+fn in_batches(stop: &AtomicBool, mut beat: impl FnMut() -> bool) -> Done {
+    let mut done = Done::new();
+    // Relaxed: nothing is read because of it.
+    while !stop.load(Ordering::Relaxed) {
+        let before = clock::now();
+        for _ in 0..BATCH {
+            done.refused += u64::from(!beat());
+        }
+        let batch = clock::now().duration_since(before);
+        done.asked += BATCH;
+        record(&mut done.latency, batch / 1_000);
+    }
+    done
+}
+
+fn beat_by_handle(engine: &Engine, share: &[Member], burst: u64, stop: &AtomicBool) -> Done {
+    let find = |member: &Member| {
+        let handle = engine.member(member.group.as_str(), member.id.as_str())?;
+        Some((handle, member.generation))
+    };
+    let handles: Vec<(MemberHandle, Generation)> = share.iter().filter_map(find).collect();
+    let mut beats = handles.iter().cycle();
+    let (mut left, mut now) = (0, engine.now());
+    in_batches(stop, || {
+        if left == 0 {
+            (left, now) = (burst, engine.now());
+        }
+        left -= 1;
+        let beat = beats.next();
+        beat.and_then(|(handle, generation)| handle.heartbeat(*generation, None, now))
+            == Some(Ok(()))
+    })
+}
+
+fn beat_by_names(engine: &Engine, share: &[Member], burst: u64, stop: &AtomicBool) -> Done {
+    // Copies, one after the other, as they would come from a socket: not the engine's own.
+    let names: Vec<(String, Generation, usize)> = share
+        .iter()
+        .map(|it| {
+            let both = format!("{}{}", it.group, it.id);
+            (both, it.generation, it.group.as_str().len())
+        })
+        .collect();
+    let mut beats = names.iter().cycle();
+    let (mut left, mut now) = (0, engine.now());
+    in_batches(stop, || {
+        if left == 0 {
+            (left, now) = (burst, engine.now());
+        }
+        left -= 1;
+        beats.next().is_some_and(|(both, generation, middle)| {
+            let (group, member) = both.split_at(*middle);
+            let beat = Heartbeat {
+                group,
+                member,
+                instance: None,
+                generation: *generation,
+            };
+            engine.heartbeat_at(&beat, now).wait().is_ok()
+        })
+    })
+}
+
+fn commit_all(engine: &Engine, share: &[Member], partitions: i32, stop: &AtomicBool) -> Done {
+    let mut done = Done::new();
+    let topic = TopicName::from("orders");
+    let metadata: std::sync::Arc<str> = "".into();
+    let mut members = share.iter().cycle();
+    let mut offset = 0;
+    // Relaxed: nothing is read because of it.
+    while !stop.load(Ordering::Relaxed) {
+        let Some(member) = members.next() else { break };
+        offset += 1;
+        let partition = |partition| CommitPartition {
+            partition,
+            offset,
+            leader_epoch: -1,
+            metadata: std::sync::Arc::clone(&metadata),
+            committed_at: None,
+        };
+        let request = CommitRequest {
+            group: member.group.clone(),
+            member: member.id.clone(),
+            instance: None,
+            generation: member.generation,
+            retention_ms: None,
+            topics: vec![CommitTopic {
+                topic: topic.clone(),
+                id: TopicId::ZERO,
+                partitions: (0..partitions).map(partition).collect(),
+            }],
+        };
+        let before = clock::now();
+        let outcome = engine.commit(request).wait();
+        record(&mut done.latency, clock::now().duration_since(before));
+        done.asked += 1;
+        done.refused += u64::from(outcome.is_err());
+    }
+    done
+}

@@ -1,0 +1,137 @@
+//! The server's process: started and ended by us, or only looked at.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::clock;
+use crate::failure::Failure;
+
+/// A server that we started; it ends with this value.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    address: String,
+}
+
+const READY_WITHIN: Duration = Duration::from_secs(20);
+const STOPS_WITHIN: Duration = Duration::from_secs(10);
+
+impl Server {
+    /// Starts it on a free port of 127.0.0.1 and waits for the line that says where it listens.
+    ///
+    /// Groups wait 100 ms instead of three seconds for their first members, unless `settings`
+    /// says otherwise: that is how long each takes to form.
+    pub(crate) fn spawn(settings: &[String]) -> Result<Self, Failure> {
+        let binary = binary()?;
+        let mut command = Command::new(&binary);
+        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        command.args(["--set", "group.initial.rebalance.delay.ms=100"]);
+        for setting in settings {
+            command.args(["--set", setting]);
+        }
+        if std::env::var_os("RUST_LOG").is_none() {
+            command.env("RUST_LOG", "warn");
+        }
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let mut child =
+            child.map_err(|error| Failure::new(format!("{}: {error}", binary.display())))?;
+        let stdout = child.stdout.take();
+        let mut server = Self {
+            child,
+            address: String::new(),
+        };
+        let (sender, ready) = mpsc::channel();
+        // Ends with the server's output; goes on reading so that the server never waits for us.
+        std::thread::spawn(move || {
+            for line in stdout
+                .into_iter()
+                .flat_map(|out| BufReader::new(out).lines())
+            {
+                let Ok(line) = line else { return };
+                if let Some((_, address)) = line.split_once("listening on ") {
+                    // The receiver is gone once the first address has come.
+                    let _ = sender.send(address.trim().to_owned());
+                }
+            }
+        });
+        server.address = ready
+            .recv_timeout(READY_WITHIN)
+            .map_err(|_| Failure::new(format!("{} did not get ready", binary.display())))?;
+        Ok(server)
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Server {
+    /// SIGTERM, then SIGKILL for one that does not stop in time; to that very process.
+    fn drop(&mut self) {
+        let asked = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status();
+        let deadline = clock::now() + STOPS_WITHIN;
+        while asked.is_ok() && clock::now() < deadline {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        // It is gone already, or there is nothing more that could be done.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The server's binary: `TAKHIN_BIN`, or what was built beside this program.
+fn binary() -> Result<PathBuf, Failure> {
+    if let Some(path) = std::env::var_os("TAKHIN_BIN") {
+        return Ok(path.into());
+    }
+    let beside = std::env::current_exe()?.with_file_name("takhin-coordinator");
+    if beside.exists() {
+        return Ok(beside);
+    }
+    Err(Failure::new(format!(
+        "{} is not there: build the server in the same profile, or name it by TAKHIN_BIN",
+        beside.display()
+    )))
+}
+
+/// Units of CPU time in `/proc/PID/stat`, a second: fixed on Linux.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// User and system time of a process so far, in seconds; `None` where `/proc` does not tell.
+pub(crate) fn cpu_seconds(pid: u32) -> Option<f64> {
+    cpu_seconds_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+fn cpu_seconds_in(stat: &str) -> Option<f64> {
+    // The second field is the program's name in brackets, and may hold anything.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace().skip(11);
+    let user: f64 = fields.next()?.parse().ok()?;
+    let system: f64 = fields.next()?.parse().ok()?;
+    Some((user + system) / TICKS_PER_SECOND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_found_behind_any_program_name() {
+        let stat = "7 (a) b (c) S 1 7 7 0 -1 4194560 1 2 3 4 150 50 9 9 20 0 1 0 5 6 7\n";
+        assert_eq!(cpu_seconds_in(stat), Some(2.0));
+        assert_eq!(cpu_seconds_in("7 (x) S 1"), None);
+    }
+}
