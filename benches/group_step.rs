@@ -66,7 +66,12 @@ impl World {
                         at,
                         timer: timer @ Timer::Join { .. },
                     } => self.join_timer = Some((at, timer)),
-                    _ => {}
+                    Effect::Arm { .. }
+                    | Effect::Seat { .. }
+                    | Effect::Unseat { .. }
+                    | Effect::Publish { .. }
+                    | Effect::Vacate { .. }
+                    | Effect::Note(_) => {}
                 }
             }
         }
@@ -102,9 +107,11 @@ impl World {
     }
 
     fn take_joined(&mut self) -> Vec<Joined> {
-        let joined = |reply| match reply {
-            Reply::Join(Ok(joined)) => joined,
-            other => panic!("joined, not {other:?}"),
+        let joined = |reply| {
+            let Reply::Join(Ok(joined)) = reply else {
+                panic!("joined, not {reply:?}");
+            };
+            joined
         };
         self.replies.drain(..).map(joined).collect()
     }

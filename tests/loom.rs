@@ -7,7 +7,14 @@ fn the_models_of_session_beacon_and_mailbox_hold_under_loom() {
     let root = env!("CARGO_MANIFEST_DIR");
     let ended = Command::new(env!("CARGO"))
         .current_dir(root)
-        .args(["test", "--lib", "--no-default-features", "--target-dir", "target/loom", "loom"])
+        .args([
+            "test",
+            "--lib",
+            "--no-default-features",
+            "--target-dir",
+            "target/loom",
+            "loom",
+        ])
         .env("RUSTFLAGS", "--cfg loom")
         .output()
         .expect("cargo is there, it runs this test");
@@ -19,5 +26,8 @@ fn the_models_of_session_beacon_and_mailbox_hold_under_loom() {
         let rest = line.strip_prefix("test result: ok. ")?;
         rest.split(' ').next()?.parse::<u32>().ok()
     });
-    assert!(passed.is_some_and(|models| models >= 8), "too few models ran:\n{said}");
+    assert!(
+        passed.is_some_and(|models| models >= 8),
+        "too few models ran:\n{said}"
+    );
 }

@@ -1,6 +1,8 @@
 //! The manners of the house, held by a test: arrows between rooms, ceilings, and what must not
 //! be named where.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
