@@ -41,7 +41,7 @@ impl Beats {
             let start = names.len();
             names.push_str(member.group.as_str());
             let middle = names.len();
-            names.push_str(member.member.as_str());
+            names.push_str(member.id.as_str());
             spans.push([start, middle, names.len()]);
         }
         Self {
@@ -115,7 +115,7 @@ fn floors(c: &mut Criterion, label: &str, steady: &Steady, beats: &Beats) {
     let mut map: HashMap<&str, HashMap<&str, u64>> = HashMap::new();
     for member in &steady.members {
         let members = map.entry(member.group.as_str()).or_default();
-        members.insert(member.member.as_str(), 0);
+        members.insert(member.id.as_str(), 0);
     }
     group.bench_function("floor: two look-ups in a map of maps", |b| {
         b.iter(|| {
@@ -133,7 +133,7 @@ fn by_handle(c: &mut Criterion, label: &str, steady: &Steady, beats: &Beats) {
         let member = &steady.members[*n];
         let found = steady
             .engine
-            .member(member.group.as_str(), member.member.as_str());
+            .member(member.group.as_str(), member.id.as_str());
         (found.expect("everyone is there"), member.generation)
     };
     let handles: Vec<(MemberHandle, _)> = beats.order.iter().map(find).collect();

@@ -15,7 +15,7 @@ pub(crate) const MEMBERS_PER_GROUP: usize = 10;
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub(crate) group: GroupId,
-    pub(crate) member: MemberId,
+    pub(crate) id: MemberId,
     pub(crate) generation: Generation,
 }
 
@@ -82,7 +82,7 @@ impl Steady {
         self.members
             .extend(joined.into_iter().map(|(group, joined)| Member {
                 group,
-                member: joined.member,
+                id: joined.member,
                 generation: joined.generation,
             }));
     }
