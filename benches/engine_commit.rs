@@ -29,7 +29,7 @@ fn commit(member: &Member, partitions: PartitionIndex, offset: i64) -> CommitReq
     };
     CommitRequest {
         group: member.group.clone(),
-        member: member.member.clone(),
+        member: member.id.clone(),
         instance: None,
         generation: member.generation,
         retention_ms: None,
