@@ -1,16 +1,49 @@
 //! The Kafka consumer-group coordinator as an embeddable engine.
 //!
-//! Rooms, from the bottom up; a room names only rooms below it:
+//! Rooms, from the front door down; a room names only rooms below it:
 //!
 //! | room | what it is |
 //! | --- | --- |
-//! | [`ids`], [`time`], [`error`], [`config`], [`metrics`] | names, clocks and the wheel, refusals, settings, counters |
-//! | [`group`] | the group protocol as a pure state machine: `now` in, effects out |
-//! | [`session`] | the side door of heartbeats: one atomic word a member, one a group |
-//! | [`journal`] | the seam to durability: records in, tickets out |
-//! | [`shard`] | one event loop a shard: mailbox, step, timers, parked replies |
+//! | [`server`], [`topics`] | the standalone server and its in-memory data plane (feature `server`) |
 //! | [`engine`] | the front door: open, join, sync, heartbeat, leave, commit, fetch |
-//! | `wire`, `topics`, `server` | the Kafka protocol, an in-memory data plane, the standalone server |
+//! | [`shard`] | one event loop a shard: mailbox, step, timers, parked replies |
+//! | [`journal`] | the seam to durability: records in, outcomes out |
+//! | [`session`] | the side door of heartbeats: one atomic word a member, one a group |
+//! | [`group`] | the group protocol as a pure state machine: `now` in, effects out |
+//! | [`wire`] | the Kafka protocol: schema tables and a bounded, borrowed codec |
+//! | [`config`], [`metrics`], [`time`], [`ids`], [`error`] | settings, counters, clocks and the wheel, names, refusals |
+//!
+//! # Quick start
+//!
+//! ```
+//! use takhin_coordinator::config::Config;
+//! use takhin_coordinator::engine::{CommitRequest, Engine, FetchRequest, Heartbeat, JoinRequest};
+//! use takhin_coordinator::ids::Generation;
+//!
+//! let config = Config::builder().group_initial_rebalance_delay_ms(0).build()?;
+//! let engine = Engine::open(config)?;
+//!
+//! // A first join is told its member id, the second one completes (KIP-394).
+//! let join = JoinRequest::new("orders", "consumer").client("my-client", "/10.0.0.7");
+//! let join = join.protocol("range", b"subscription".as_slice());
+//! let member = engine.join(join.clone()).wait().unwrap_err().member;
+//! let joined = engine.join(join.member(member.clone())).wait().unwrap();
+//! assert_eq!((joined.leader, joined.generation), (member.clone(), Generation(1)));
+//!
+//! let beat = Heartbeat::new("orders", member.as_str(), joined.generation);
+//! assert_eq!(engine.heartbeat(&beat).wait(), Ok(()));
+//!
+//! // Commits of consumers outside the group protocol need no member.
+//! let commit = CommitRequest::new("audit").offset("topic", 0, 42);
+//! engine.commit(commit).wait().unwrap();
+//! let fetched = engine.fetch(FetchRequest::all("audit")).wait().unwrap();
+//! assert_eq!(fetched[0].partitions[0].committed.as_ref().unwrap().offset, 42);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Every verb returns an [`engine::Answer`]: a future for any executor, with
+//! [`now`](engine::Answer::now) for what is answered already and [`wait`](engine::Answer::wait)
+//! for threads without an executor.
 
 pub mod config;
 pub mod engine;
@@ -22,11 +55,11 @@ pub mod metrics;
 pub mod session;
 pub mod shard;
 pub mod time;
+pub mod wire;
 
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "server")]
 pub mod topics;
-pub mod wire;
 
 pub(crate) mod atomic;

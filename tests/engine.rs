@@ -1,5 +1,7 @@
 //! The engine through its front door, on a clock that only the test moves.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::sync::Arc;
 
 use bytes::Bytes;

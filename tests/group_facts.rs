@@ -1,5 +1,11 @@
 //! Offsets, their expiry, the removal of groups, failed appends and restarts.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_imports,
+    reason = "a test may trip, and the stage is all its own"
+)]
+
 mod stage;
 
 use stage::*;

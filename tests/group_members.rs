@@ -1,5 +1,11 @@
 //! Joining, syncing, beating, leaving and expiring: build, one verb, look at what follows.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_imports,
+    reason = "a test may trip, and the stage is all its own"
+)]
+
 mod stage;
 
 use stage::*;
@@ -149,4 +155,21 @@ fn unloading_twice_is_unloading_once() {
     assert_eq!(stage.groups.seats(), 0);
     let reply = stage.answer(heartbeat("g", &nth(1), 1));
     assert_eq!(reply, Reply::Heartbeat(Err(Refusal::NotAvailable)));
+}
+
+#[test]
+fn a_group_of_very_many_members_forms_rebalances_and_goes() {
+    const MEMBERS: u128 = 5_000;
+    let mut stage = stable_group(Rules::default(), MEMBERS);
+    stage.ask(join("g"));
+    for n in 1..=MEMBERS {
+        stage.ask(join_as("g", &nth(n)));
+    }
+    let state = stage.groups.state(&"g".into());
+    assert_eq!(state, Some((Generation(2), Phase::CompletingRebalance)));
+    // Nobody syncs, and nobody beats.
+    stage.advance(60_000);
+    let state = stage.groups.state(&"g".into());
+    assert_eq!(state, Some((Generation(3), Phase::Empty)));
+    assert_eq!(stage.groups.seats(), 0);
 }

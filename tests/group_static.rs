@@ -1,11 +1,17 @@
 //! Static members in every phase (KIP-345, KIP-814).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_imports,
+    reason = "a test may trip, and the stage is all its own"
+)]
+
 mod stage;
 
 use stage::*;
 use takhin_coordinator::error::Refusal;
-use takhin_coordinator::group::{JoinRequest, Phase, Reply, Request, Rules};
-use takhin_coordinator::ids::Generation;
+use takhin_coordinator::group::{JoinRequest, Phase, Record, Reply, Request, Rules};
+use takhin_coordinator::ids::{Generation, MemberId};
 
 /// A stable group of one static member "i", in generation 1, with a journal that waits.
 fn stable_static() -> Stage {
@@ -83,4 +89,53 @@ fn a_failed_record_of_a_replacement_brings_the_old_member_back() {
     assert_eq!(standing.leader, nth_static("i", 1));
     let reply = stage.answer(heartbeat("g", &nth_static("i", 1), 1));
     assert_eq!(reply, Reply::Heartbeat(Ok(())));
+}
+
+/// The ids of the members of "g" as they are, and as they are stored.
+fn members_and_stored(stage: &mut Stage) -> (Vec<MemberId>, Vec<MemberId>) {
+    let Reply::Describe(Ok(described)) = stage.answer(describe("g")) else {
+        panic!("not described");
+    };
+    let mut members: Vec<_> = described.members.into_iter().map(|it| it.member).collect();
+    let stored = stage.groups.snapshot().into_iter().find_map(|it| match it {
+        Record::Group { value, .. } => value,
+        Record::Offset { .. } => None,
+    });
+    let stored = stored.expect("the group is stored");
+    let mut stored: Vec<_> = stored.members.iter().map(|it| it.member.clone()).collect();
+    members.sort();
+    stored.sort();
+    (members, stored)
+}
+
+#[test]
+fn two_failed_records_of_replacements_bring_the_member_back_that_is_stored() {
+    let mut stage = stable_static();
+    stage.ask(join_static("g", "i"));
+    stage.ask(join_static("g", "i"));
+    stage.settle(Err(Refusal::NotAvailable));
+    stage.settle(Err(Refusal::NotAvailable));
+    let (members, stored) = members_and_stored(&mut stage);
+    assert_eq!(members, [nth_static("i", 1)]);
+    assert_eq!(members, stored);
+    let reply = stage.answer(heartbeat("g", &nth_static("i", 1), 1));
+    assert_eq!(reply, Reply::Heartbeat(Ok(())));
+}
+
+#[test]
+fn a_record_that_came_after_a_failed_one_does_not_store_what_was_undone() {
+    let mut stage = Stage::new(Rules::default());
+    stage.ask(join_static("g", "i"));
+    stage.ask(join_static("g", "j"));
+    stage.advance(6_000);
+    let (i, j) = (nth_static("i", 1), nth_static("j", 2));
+    stage.ask(assign("g", &i, 1, &[(&i, "a"), (&j, "b")]));
+    stage.journal = Journal::OnCommand;
+    stage.ask(join_static("g", "i"));
+    stage.ask(join_static("g", "j"));
+    stage.settle(Err(Refusal::NotAvailable));
+    stage.settle_all();
+    let (members, stored) = members_and_stored(&mut stage);
+    assert_eq!(members, [i, nth_static("j", 4)]);
+    assert_eq!(members, stored);
 }

@@ -4,6 +4,13 @@
 //! generation to sync with, nothing is synced in an empty group, the generation counts at the end
 //! of a rebalance, and a group outlives its last member.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    clippy::wildcard_imports,
+    reason = "a test may trip, and the stage is all its own"
+)]
+
 mod stage;
 
 use stage::{

@@ -3,6 +3,12 @@
 //! Kafka has no reset of its own: an administrator commits from outside the group protocol, which
 //! an empty group takes and any other refuses. Deletion by force is removal of the members first.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_imports,
+    reason = "a test may trip, and the stage is all its own"
+)]
+
 mod stage;
 
 use stage::{

@@ -211,7 +211,6 @@ pub(super) const ACCEPTED: &[(&str, Kind)] = &[
     ("producer.id.expiration.check.interval.ms", Int),
     ("producer.id.expiration.ms", Int),
     ("producer.purgatory.purge.interval.requests", Int),
-    ("queued.max.request.bytes", Long),
     ("queued.max.requests", Int),
     ("quota.window.num", Int),
     ("quota.window.size.seconds", Int),

@@ -89,6 +89,14 @@ settings! {
     "socket.request.max.bytes" socket_request_max_bytes: i32 = 104_857_600, 1..=i32::MAX;
     /// The most connections at one time, over all listeners; one more is closed at once.
     "max.connections" max_connections: i32 = i32::MAX, 0..=i32::MAX;
+    /// The most bytes of the node for requests above 128 KiB that are being received or carried
+    /// out, -1 for no limit. At the limit connections that bring such a request are not read from
+    /// until others are done, first come, first served; one that waits for as long as it may be
+    /// silent is closed. A request above the whole limit takes all of it. Kafka's default is -1;
+    /// a node must not take the machine's memory, so the default is finite.
+    "queued.max.request.bytes"
+        queued_max_request_bytes:
+            i64 = 256 * 1024 * 1024, -1..=i64::MAX;
     /// How long, in milliseconds, a connection may be silent; -1 is for ever. A request that waits
     /// for its answer is no silence.
     "connections.max.idle.ms" connections_max_idle_ms: i64 = 600_000, -1..=i64::MAX;

@@ -79,6 +79,18 @@ impl Engine {
     }
 }
 
+impl<'a> Heartbeat<'a> {
+    /// A heartbeat that names no instance.
+    pub fn new(group: &'a str, member: &'a str, generation: Generation) -> Self {
+        Self {
+            group,
+            member,
+            instance: None,
+            generation,
+        }
+    }
+}
+
 impl Heartbeat<'_> {
     fn to_request(self) -> HeartbeatRequest {
         HeartbeatRequest {

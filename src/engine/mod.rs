@@ -15,18 +15,23 @@ use std::sync::Arc;
 pub use builder::{Builder, Driving, OpenError};
 pub use heartbeat::{Heartbeat, MemberHandle};
 
-use crate::error::Refusal;
-use crate::group::{
-    CommitRequest, CommitResult, DeleteGroupRequest, DescribeRequest, Described, FetchRequest,
-    FetchResult, HeartbeatRequest, JoinRequest, JoinResult, LeaveRequest, LeaveResult, ListRequest,
-    Listed, OffsetDeleteRequest, OffsetDeleteResult, Request, SyncRequest, SyncResult,
-    TopicDeletion,
+pub use crate::group::{
+    Client, CommitPartition, CommitRequest, CommitResult, CommitTopic, CommittedTopic,
+    DeleteGroupRequest, DeletedTopic, DescribeRequest, Described, DescribedMember, FetchRequest,
+    FetchResult, FetchTopic, FetchedPartition, FetchedTopic, GroupType, HeartbeatRequest,
+    JoinRefused, JoinRequest, JoinResult, Joined, JoinedMember, LeaveRequest, LeaveResult, Leaver,
+    LeftMember, ListRequest, Listed, OffsetDeleteRequest, OffsetDeleteResult, OffsetDeleteTopic,
+    OffsetValue, Phase, Protocol, SyncRequest, SyncResult, Synced, TopicDeletion,
 };
+pub use crate::journal::Durability;
+pub use crate::shard::{Answer, Outcome};
+
+use crate::error::Refusal;
+use crate::group::Request;
 use crate::ids::GroupId;
-use crate::journal::Durability;
 use crate::metrics::Metrics;
 use crate::session::Directory;
-use crate::shard::{Answer, Outcome, Shard, shard_of};
+use crate::shard::{Shard, shard_of};
 use crate::time::{Clock, Now, Tick};
 
 /// A group coordinator.

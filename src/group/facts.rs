@@ -66,12 +66,11 @@ impl Offsets {
         partition: PartitionIndex,
         value: OffsetValue,
     ) {
-        let is_new = match self.topics.get_mut(topic) {
-            Some(row) => row.insert(partition, value).is_none(),
-            None => {
-                let row = Row::from([(partition, value)]);
-                self.topics.insert(topic.clone(), row).is_none()
-            }
+        let is_new = if let Some(row) = self.topics.get_mut(topic) {
+            row.insert(partition, value).is_none()
+        } else {
+            let row = Row::from([(partition, value)]);
+            self.topics.insert(topic.clone(), row).is_none()
         };
         self.len += usize::from(is_new);
     }

@@ -205,7 +205,10 @@ impl Turn<'_> {
             {
                 Err(Refusal::NonEmptyGroup)
             }
-            _ => Ok(()),
+            Phase::Empty
+            | Phase::Stable
+            | Phase::PreparingRebalance
+            | Phase::CompletingRebalance => Ok(()),
         }
     }
 

@@ -59,6 +59,61 @@ pub struct JoinRequest {
     pub fresh: Uuid,
 }
 
+impl JoinRequest {
+    /// A join of a new member with Kafka's usual timeouts: 45 s of silence, 5 minutes to join
+    /// again. A request that offers no protocol is refused.
+    pub fn new(group: impl Into<GroupId>, protocol_type: impl Into<Arc<str>>) -> Self {
+        Self {
+            group: group.into(),
+            member: MemberId::default(),
+            instance: None,
+            client: Client::default(),
+            session_timeout_ms: 45_000,
+            rebalance_timeout_ms: 300_000,
+            protocol_type: protocol_type.into(),
+            protocols: Vec::new(),
+            reason: None,
+            requires_known_member_id: true,
+            can_skip_assignment: true,
+            fresh: Uuid::nil(),
+        }
+    }
+
+    /// As that member.
+    #[must_use]
+    pub fn member(mut self, member: impl Into<MemberId>) -> Self {
+        self.member = member.into();
+        self
+    }
+
+    /// As a static member (KIP-345).
+    #[must_use]
+    pub fn instance(mut self, instance: impl Into<InstanceId>) -> Self {
+        self.instance = Some(instance.into());
+        self
+    }
+
+    /// On behalf of that client, from that host.
+    #[must_use]
+    pub fn client(mut self, id: impl Into<Arc<str>>, host: impl Into<Arc<str>>) -> Self {
+        self.client = Client {
+            id: id.into(),
+            host: host.into(),
+        };
+        self
+    }
+
+    /// Offers one more protocol, less wanted than those before.
+    #[must_use]
+    pub fn protocol(mut self, name: impl Into<Arc<str>>, metadata: impl Into<Bytes>) -> Self {
+        self.protocols.push(Protocol {
+            name: name.into(),
+            metadata: metadata.into(),
+        });
+        self
+    }
+}
+
 /// `SyncGroup`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SyncRequest {
@@ -154,6 +209,58 @@ pub struct CommitRequest {
     pub topics: Vec<CommitTopic>,
 }
 
+impl CommitRequest {
+    /// A commit of a consumer outside the group protocol; of a member with
+    /// [`CommitRequest::of_member`].
+    pub fn new(group: impl Into<GroupId>) -> Self {
+        Self {
+            group: group.into(),
+            member: MemberId::default(),
+            instance: None,
+            generation: Generation::NONE,
+            retention_ms: None,
+            topics: Vec::new(),
+        }
+    }
+
+    /// As that member of that generation.
+    #[must_use]
+    pub fn of_member(mut self, member: impl Into<MemberId>, generation: Generation) -> Self {
+        self.member = member.into();
+        self.generation = generation;
+        self
+    }
+
+    /// Commits one more offset.
+    #[must_use]
+    pub fn offset(
+        mut self,
+        topic: impl Into<TopicName>,
+        partition: PartitionIndex,
+        offset: i64,
+    ) -> Self {
+        let topic = topic.into();
+        let partition = CommitPartition {
+            partition,
+            offset,
+            leader_epoch: -1,
+            metadata: "".into(),
+            committed_at: None,
+        };
+        if let Some(known) = self.topics.iter_mut().find(|known| known.topic == topic) {
+            known.partitions.push(partition);
+        } else {
+            let (id, partitions) = (TopicId::ZERO, vec![partition]);
+            self.topics.push(CommitTopic {
+                topic,
+                id,
+                partitions,
+            });
+        }
+        self
+    }
+}
+
 /// One topic of a fetch.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FetchTopic {
@@ -170,6 +277,16 @@ pub struct FetchRequest {
     pub group: GroupId,
     /// What is asked for; `None`: everything.
     pub topics: Option<Vec<FetchTopic>>,
+}
+
+impl FetchRequest {
+    /// Everything that the group has committed.
+    pub fn all(group: impl Into<GroupId>) -> Self {
+        Self {
+            group: group.into(),
+            topics: None,
+        }
+    }
 }
 
 /// One topic of an `OffsetDelete`.

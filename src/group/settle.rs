@@ -1,6 +1,7 @@
 //! What follows when records became durable or could not be made so, and what a restart revives.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::Phase;
 use super::classic::{Classic, Member, Turn};
@@ -187,7 +188,11 @@ impl Turn<'_> {
     }
 
     fn revive_member(&mut self, stored: &GroupMetadata, member: &super::MemberMetadata) {
-        if self.group.classic.roster.contains(member.member.as_str()) {
+        let roster = &self.group.classic.roster;
+        let owner = member.instance.as_ref();
+        let owner = owner.and_then(|it| roster.instance_owner(it.as_str()));
+        if owner.is_some() || roster.contains(member.member.as_str()) {
+            // Not written by us, and not to be believed twice.
             return;
         }
         let seat = self.seats.take(self.group.key, member.member.clone());
@@ -200,8 +205,8 @@ impl Turn<'_> {
             ms => ms,
         };
         let client = Client {
-            id: member.client_id.clone(),
-            host: member.client_host.clone(),
+            id: Arc::clone(&member.client_id),
+            host: Arc::clone(&member.client_host),
         };
         let revived = Member::stable(
             seat,

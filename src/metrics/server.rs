@@ -16,6 +16,8 @@ pub struct ServerMetrics {
     pub accept_failures: Counter,
     /// Requests that wait for their answer.
     pub requests_parked: Gauge,
+    /// Bytes of large requests that are being received or carried out.
+    pub large_frame_bytes: Gauge,
     closed: [Counter; CloseReason::ALL.len()],
 }
 

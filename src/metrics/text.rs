@@ -75,6 +75,13 @@ impl Metrics {
         )?;
         one(
             f,
+            "takhin_large_request_bytes",
+            "gauge",
+            "Bytes of large requests that are being received or carried out.",
+            server.large_frame_bytes.value(),
+        )?;
+        one(
+            f,
             "takhin_connections_accepted_total",
             "counter",
             "Connections that were taken.",

@@ -61,7 +61,7 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
         loop {
             tokio::select! {
                 biased;
-                read = self.input.read(&mut self.stream) => match read {
+                read = self.input.read(&mut self.stream, &self.node.frames) => match read {
                     Ok(0) => return CloseReason::Peer,
                     Ok(_) => {}
                     Err(error) => return reason_of(&error),
@@ -113,7 +113,9 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
             let start = self.out.len();
             self.out.put_i32(0);
             let service = &self.node.service;
-            match service.call(&mut self.state, frame, now, &mut self.out) {
+            let handled = service.call(&mut self.state, frame, now, &mut self.out);
+            self.input.give_back();
+            match handled {
                 Handled::Done => {
                     if !patch_length(&mut self.out, start) {
                         break Err(CloseReason::Broken);

@@ -5,6 +5,8 @@ use std::io;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::frames::{FrameBudget, FrameMemory};
+
 /// The bytes of one connection, cut into frames where they lie.
 ///
 /// ```text
@@ -13,13 +15,18 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 /// ```
 ///
 /// Memory follows what has arrived, never what a length prefix announces: a prefix of 100 MiB
-/// alone costs nothing. After a large frame the buffer is given back.
+/// alone costs nothing but its share of the node's budget for large frames. After a large frame
+/// the buffer is given back.
 #[derive(Debug)]
 pub(super) struct Input {
     bytes: BytesMut,
     at: usize,
     // How much room the next read gets at least; grows while reads fill it.
     room: usize,
+    // The share of a large frame; kept until its buffer is given back.
+    memory: Option<FrameMemory>,
+    // Whether the share is that of the frame which is being received.
+    is_paid: bool,
 }
 
 /// What the received bytes hold next.
@@ -39,6 +46,8 @@ impl Input {
             bytes: BytesMut::new(),
             at: 0,
             room: ROOM_BYTES_MIN,
+            memory: None,
+            is_paid: false,
         }
     }
 
@@ -54,6 +63,7 @@ impl Input {
                     return Next::Incomplete;
                 }
                 self.at += prefix.len() + length;
+                self.is_paid = false;
                 Next::Frame(&rest[..length])
             }
             _ => Next::Refused,
@@ -61,9 +71,20 @@ impl Input {
     }
 
     /// Reads once. To be called when the next frame is incomplete; gives the number of bytes, 0 at
-    /// the end of the stream. Nothing is lost if the future is dropped.
-    pub(super) async fn read<R: AsyncRead + Unpin>(&mut self, from: &mut R) -> io::Result<usize> {
+    /// the end of the stream. Before a large frame is read on it waits for its share of the
+    /// budget. Nothing is lost if the future is dropped.
+    pub(super) async fn read<R: AsyncRead + Unpin>(
+        &mut self,
+        from: &mut R,
+        budget: &FrameBudget,
+    ) -> io::Result<usize> {
         self.make_room();
+        if let Some(length) = self.unpaid() {
+            // The share of a frame before, if there is one, is given back first.
+            self.memory = None;
+            self.memory = Some(budget.take(length).await);
+            self.is_paid = true;
+        }
         let room = self.bytes.capacity() - self.bytes.len();
         let read = from.read_buf(&mut self.bytes).await?;
         if read == room {
@@ -72,19 +93,50 @@ impl Input {
         Ok(read)
     }
 
-    fn make_room(&mut self) {
+    /// Gives the buffer of a large frame back that is carried out, with its share of the budget;
+    /// what follows it stays. An answer may be long in coming, and slow in going.
+    pub(super) fn give_back(&mut self) {
+        if self.memory.is_some() && !self.is_paid {
+            self.forget_done();
+            self.shrink(ROOM_BYTES_MIN);
+        }
+    }
+
+    fn forget_done(&mut self) {
         self.bytes.advance(self.at);
         self.at = 0;
+    }
+
+    fn make_room(&mut self) {
+        self.forget_done();
         let held = self.bytes.len();
         let missing = self.missing();
         let room = missing.clamp(self.room, self.room.max(held * GROWTH));
-        if self.bytes.capacity() > KEPT_BYTES_MAX && held + room <= KEPT_BYTES_MAX {
-            let mut smaller = BytesMut::with_capacity(held + room);
-            smaller.extend_from_slice(&self.bytes);
-            self.bytes = smaller;
-        } else {
+        if !self.shrink(room) {
             self.bytes.reserve(room);
         }
+    }
+
+    /// Moves into a small buffer, if this one is large and what it holds and `room` fit into that.
+    fn shrink(&mut self, room: usize) -> bool {
+        let held = self.bytes.len();
+        if self.bytes.capacity() <= KEPT_BYTES_MAX || held + room > KEPT_BYTES_MAX {
+            return false;
+        }
+        let mut smaller = BytesMut::with_capacity(held + room);
+        smaller.extend_from_slice(&self.bytes);
+        self.bytes = smaller;
+        if !self.is_paid {
+            self.memory = None;
+        }
+        true
+    }
+
+    /// The length of the frame that is being received, if it is a large one without its share.
+    fn unpaid(&self) -> Option<usize> {
+        let (prefix, _) = self.bytes.split_first_chunk()?;
+        let length = usize::try_from(i32::from_be_bytes(*prefix)).unwrap_or(0);
+        (length > KEPT_BYTES_MAX && !self.is_paid).then_some(length)
     }
 
     /// How many bytes the frame that is being received lacks, as far as is known.
@@ -108,7 +160,14 @@ const GROWTH: usize = 3;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::metrics::Metrics;
+
+    fn no_limit() -> FrameBudget {
+        FrameBudget::new(-1, Arc::new(Metrics::new(1)))
+    }
 
     fn frame(body: &[u8]) -> Vec<u8> {
         let mut frame = i32::try_from(body.len()).unwrap().to_be_bytes().to_vec();
@@ -118,7 +177,7 @@ mod tests {
 
     async fn read_all(input: &mut Input, mut from: &[u8]) {
         while !from.is_empty() {
-            input.read(&mut from).await.unwrap();
+            input.read(&mut from, &no_limit()).await.unwrap();
         }
     }
 
@@ -184,9 +243,56 @@ mod tests {
         let flood = frame(b"x").repeat(1_000_000);
         let mut from = &flood[..];
         for _ in 0..100 {
-            let read = input.read(&mut from).await.unwrap();
+            let read = input.read(&mut from, &no_limit()).await.unwrap();
             assert!(read <= KEPT_BYTES_MAX, "{read}");
             while let Next::Frame(_) = input.next_frame(100) {}
         }
+    }
+
+    #[tokio::test]
+    async fn a_large_frame_takes_its_share_and_gives_it_back_when_it_is_done() {
+        let metrics = Arc::new(Metrics::new(1));
+        let budget = FrameBudget::new(10_000_000, Arc::clone(&metrics));
+        let taken = || metrics.server().large_frame_bytes.value();
+        let mut input = Input::new();
+        let bytes = [frame(&[7; 1_000]), frame(&vec![7; 1_000_000]), frame(b"x")].concat();
+        let mut from = &bytes[..];
+        let mut frames = 0;
+        while !from.is_empty() {
+            input.read(&mut from, &budget).await.unwrap();
+            while let Next::Frame(_) = input.next_frame(1_000_000) {
+                frames += 1;
+                if frames == 2 {
+                    assert_eq!(taken(), 1_000_000);
+                }
+                input.give_back();
+                assert_eq!(taken(), 0);
+            }
+        }
+        assert_eq!(frames, 3);
+        assert!(input.bytes.capacity() <= KEPT_BYTES_MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_frame_waits_while_others_have_the_budget() {
+        let budget = FrameBudget::new(1_000_000, Arc::new(Metrics::new(1)));
+        let others = budget.take(900_000).await;
+        let bytes = frame(&vec![7; 500_000]);
+        let mut from = &bytes[..];
+        let mut input = Input::new();
+        let mut read = 0;
+        let waits = loop {
+            let next = input.read(&mut from, &budget);
+            match tokio::time::timeout(std::time::Duration::from_secs(1), next).await {
+                Ok(bytes) => read += bytes.unwrap(),
+                Err(_) => break true,
+            }
+        };
+        assert!(waits && read <= KEPT_BYTES_MAX, "{read}");
+        drop(others);
+        while !from.is_empty() {
+            input.read(&mut from, &budget).await.unwrap();
+        }
+        assert!(matches!(input.next_frame(1_000_000), Next::Frame(_)));
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::connection::{Connection, Taken};
+use super::frames::FrameBudget;
 use super::service::{Peer, Service};
 use crate::config::Config;
 use crate::metrics::{CloseReason, Metrics};
@@ -88,6 +89,7 @@ impl<S: Service> Server<S> {
 pub(super) struct Node<S> {
     pub(super) service: S,
     pub(super) limits: Limits,
+    pub(super) frames: FrameBudget,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Arc<dyn Clock>,
     // Written by `stop` once, read by each connection after each burst.
@@ -109,6 +111,7 @@ impl<S> Node<S> {
         let node = Self {
             service,
             limits: Limits::of(config),
+            frames: FrameBudget::new(config.queued_max_request_bytes, Arc::clone(&metrics)),
             metrics,
             clock,
             stopping: AtomicBool::new(false),

@@ -21,6 +21,7 @@ mod api;
 mod cli;
 mod connection;
 mod dispatch;
+mod frames;
 mod input;
 mod listener;
 mod process;

@@ -22,8 +22,8 @@ use super::cli::{Cli, Command, HostPort, StartError};
 use super::dispatch::Broker;
 use super::listener::Server;
 use crate::config::Config;
+use crate::engine::Durability;
 use crate::engine::Engine;
-use crate::journal::Durability;
 use crate::topics::{Topics, TopicsConfig};
 
 /// Runs the `takhin-coordinator` binary: reads the command line, serves, and gives the exit code.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use slab::Slab;
 use tokio::sync::oneshot;
 
-use super::doors::Doors;
+use super::doors::{Doors, Names};
 use super::event::Event;
 use super::limits::Limits;
 use super::notes;
@@ -177,7 +177,15 @@ impl ShardState {
                     reserved.groups = usize::from(room.group);
                 }
             }
-            _ => {}
+            Request::Sync(_)
+            | Request::Heartbeat(_)
+            | Request::Leave(_)
+            | Request::Fetch(_)
+            | Request::OffsetDelete(_)
+            | Request::Describe(_)
+            | Request::DeleteGroup(_)
+            | Request::List(_)
+            | Request::TopicsDeleted(_) => {}
         }
         if !room.group {
             self.metrics().refusals(RefusalCause::GroupsMax).add(1);
@@ -242,10 +250,8 @@ impl ShardState {
         };
         for entry in entries {
             let before = self.counts();
-            let offsets = match entry.then {
-                Then::Committed { .. } => entry.records.len(),
-                _ => 0,
-            };
+            let is_commit = matches!(entry.then, Then::Committed { .. });
+            let offsets = if is_commit { entry.records.len() } else { 0 };
             let mut fx = std::mem::take(&mut self.fx);
             self.groups.settle(entry, outcome, now, &mut fx);
             let kept = committed_records(&fx);
@@ -317,7 +323,8 @@ impl ShardState {
         for effect in fx.drain(..) {
             match effect {
                 Effect::Reply { to, reply } => {
-                    if let Some(answer) = self.waiting.try_remove(to.0 as usize) {
+                    let slot = usize::try_from(to.0).ok();
+                    if let Some(answer) = slot.and_then(|at| self.waiting.try_remove(at)) {
                         // A receiver that is gone does not want to know.
                         let _ = answer.send(reply);
                     }
@@ -331,8 +338,12 @@ impl ShardState {
                     member,
                     instance,
                 } => {
-                    self.doors
-                        .open(seat, group, group_id, member, instance, now.tick);
+                    let names = Names {
+                        group: group_id,
+                        member,
+                        instance,
+                    };
+                    self.doors.open(seat, group, names, now.tick);
                 }
                 Effect::Unseat { seat, end } => self.doors.close(seat, end),
                 Effect::Publish {
@@ -443,14 +454,17 @@ struct Reserved {
 
 /// The offsets that are on their way to the journal with these effects.
 fn committed_records(fx: &[Effect]) -> usize {
-    fx.iter()
-        .map(|effect| match effect {
-            Effect::Append(Entry {
-                records,
-                then: Then::Committed { .. },
-                ..
-            }) => records.len(),
-            _ => 0,
-        })
-        .sum()
+    let committed = fx.iter().filter_map(|effect| {
+        if let Effect::Append(Entry {
+            records,
+            then: Then::Committed { .. },
+            ..
+        }) = effect
+        {
+            Some(records.len())
+        } else {
+            None
+        }
+    });
+    committed.sum()
 }

@@ -33,6 +33,14 @@ pub(super) struct Batch {
     count: i32,
 }
 
+/// Whether a batch is compressed with zstd, which clients and brokers of old do not know (KIP-110).
+/// Garbage is not.
+pub fn is_zstd(records: &[u8]) -> bool {
+    let attributes = records.get(ATTRIBUTES..).and_then(<[u8]>::first_chunk);
+    records.get(MAGIC) == Some(&2)
+        && attributes.is_some_and(|bits| i16::from_be_bytes(*bits) & CODEC == ZSTD)
+}
+
 impl Batch {
     /// Reads and checks what a client wants to append: exactly one batch.
     ///
@@ -256,7 +264,8 @@ const RECORDS: usize = 61;
 
 const CODEC: i16 = 0b111;
 /// None, gzip, snappy, lz4, zstd.
-const CODEC_MAX: i16 = 4;
+const ZSTD: i16 = 4;
+const CODEC_MAX: i16 = ZSTD;
 const LOG_APPEND_TIME: i16 = 1 << 3;
 const TRANSACTIONAL: i16 = 1 << 4;
 const CONTROL: i16 = 1 << 5;

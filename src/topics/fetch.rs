@@ -157,11 +157,28 @@ impl Fetch {
         })
     }
 
+    /// The most bytes that a read gives, its first batch excepted.
+    pub fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
+    /// The bytes of records that the last read gave.
+    pub fn bytes(&self) -> usize {
+        let batches = self.wanted.iter().flat_map(|one| &one.outcome.batches);
+        batches.map(Bytes::len).sum()
+    }
+
     /// Reads all partitions; whether the answer is due now: enough bytes, an error, or nothing
     /// that is worth waiting for. If not, [`Fetch::changed`] is ready to be awaited.
     pub fn read(&mut self) -> bool {
+        self.read_within(self.max_bytes)
+    }
+
+    /// The same for a caller that is short of memory: no more than `bytes`, the first batch
+    /// excepted.
+    pub fn read_within(&mut self, bytes: usize) -> bool {
         if self.notify.is_none() {
-            if self.read_all() || !self.may_wait {
+            if self.read_all(bytes) || !self.may_wait {
                 return true;
             }
             // Now it is worth the registration with each partition, which comes with a new read.
@@ -170,7 +187,7 @@ impl Fetch {
                 one.waiter = Some(Waiter::new(notify));
             }
         }
-        self.read_all()
+        self.read_all(bytes)
     }
 
     /// Waits until a wanted partition changed since the last [`Fetch::read`].
@@ -225,8 +242,8 @@ impl Fetch {
     }
 
     /// Reads each partition in turn under the limit of the whole; whether the answer is due.
-    fn read_all(&mut self) -> bool {
-        let mut left = self.max_bytes;
+    fn read_all(&mut self, max_bytes: usize) -> bool {
+        let mut left = self.max_bytes.min(max_bytes);
         let mut bytes = 0;
         let mut is_due = self.wanted.is_empty();
         for one in &mut self.wanted {

@@ -42,6 +42,7 @@ mod topic;
 #[cfg(test)]
 mod tests;
 
+pub use batch::is_zstd;
 pub use config::TopicsConfig;
 pub use error::TopicError;
 pub use fetch::{Divergence, Fetch, FetchPartition, FetchRequest, FetchResponse, FetchedPartition};

@@ -2,8 +2,8 @@
 //!
 //! Every topic key of Kafka 4 is accepted and shown, so that tools which set them work. These have
 //! an effect: `retention.bytes`, `max.message.bytes`, `message.timestamp.type`,
-//! `message.timestamp.after.max.ms` and `cleanup.policy`: without `delete` nothing is dropped by size and with `compact` each record
-//! needs a key, though nothing is ever compacted.
+//! `message.timestamp.after.max.ms` and `cleanup.policy`: without `delete` nothing is dropped by
+//! size and with `compact` each record needs a key, though nothing is ever compacted.
 
 use std::collections::BTreeMap;
 

@@ -198,14 +198,13 @@ impl From<Refusal> for ErrorCode {
             Refusal::LoadInProgress => Self::COORDINATOR_LOAD_IN_PROGRESS,
             // An overloaded coordinator says what every client answers with its backoff.
             Refusal::NotAvailable | Refusal::Overloaded => Self::COORDINATOR_NOT_AVAILABLE,
-            // Kafka leaves such a request without an answer; whoever must give one says this.
-            Refusal::Superseded => Self::REBALANCE_IN_PROGRESS,
             Refusal::NotCoordinator => Self::NOT_COORDINATOR,
             Refusal::InvalidGroupId => Self::INVALID_GROUP_ID,
             Refusal::UnknownMemberId => Self::UNKNOWN_MEMBER_ID,
             Refusal::FencedInstanceId => Self::FENCED_INSTANCE_ID,
             Refusal::IllegalGeneration => Self::ILLEGAL_GENERATION,
-            Refusal::RebalanceInProgress => Self::REBALANCE_IN_PROGRESS,
+            // Kafka leaves a superseded request without an answer; whoever must give one says this.
+            Refusal::RebalanceInProgress | Refusal::Superseded => Self::REBALANCE_IN_PROGRESS,
             Refusal::InconsistentGroupProtocol => Self::INCONSISTENT_GROUP_PROTOCOL,
             Refusal::InvalidSessionTimeout => Self::INVALID_SESSION_TIMEOUT,
             Refusal::MemberIdRequired => Self::MEMBER_ID_REQUIRED,

@@ -32,6 +32,7 @@ macro_rules! schema {
             $(, null $null:expr)? $(, default $default:expr)? $(, tag $tag:literal)?;)*
     }) => {
         $($meta)*
+        #[allow(clippy::struct_field_names, reason = "fields have Kafka's names")]
         #[derive(Clone, PartialEq, Eq, Debug)]
         $vis struct $name $($generics)* {
             $(

@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use bytes::Bytes;
 use takhin_coordinator::error::Refusal;
 use takhin_coordinator::group::{
-    Effect, End, GroupKey, Groups, Joined, Note, Phase, Record, Reply, ReplyTo, Rules, SeatId, Why,
+    Effect, End, GroupKey, Groups, JoinRefused, Joined, Note, Phase, Record, Reply, ReplyTo, Rules,
+    SeatId, Why,
 };
 use takhin_coordinator::ids::{Generation, GroupId, MemberId};
 
@@ -69,14 +70,17 @@ impl Model {
     fn replied(&mut self, to: ReplyTo, reply: Reply, tick: u64) {
         assert!(self.all_asked.contains(&to) || !self.parked.contains(&to));
         let was_parked = self.parked.remove(&to);
-        self.has_waited = was_parked
-            && matches!(&reply, Reply::Join(Err(it)) if it.refusal == Refusal::UnknownMemberId);
+        // A removed member's join echoes no id; one that was held up does.
+        let removed =
+            |it: &JoinRefused| it.refusal == Refusal::UnknownMemberId && it.member.is_empty();
+        self.has_waited =
+            was_parked && matches!(&reply, Reply::Join(Err(refused)) if removed(refused));
         match reply {
             Reply::Join(Ok(joined)) => {
                 if was_parked {
                     self.heard(&joined.member, tick);
                 }
-                self.joined(to, joined);
+                self.joined(to, &joined);
             }
             Reply::Join(Err(refused)) if refused.refusal == Refusal::MemberIdRequired => {
                 self.pending += 1;
@@ -107,7 +111,7 @@ impl Model {
         assert_eq!(*owner, name, "two own the same");
     }
 
-    fn joined(&mut self, to: ReplyTo, joined: Joined) {
+    fn joined(&mut self, to: ReplyTo, joined: &Joined) {
         let at = self.asked[&to].0;
         let group = self.players[at].group;
         if joined.members.is_empty() {
@@ -135,7 +139,7 @@ impl Model {
     }
 
     fn seated(&mut self, member: MemberId, was_fenced: bool, tick: u64) {
-        let was_pending = !was_fenced && player_of(&member) % 2 == 0;
+        let was_pending = !was_fenced && player_of(&member).is_multiple_of(2);
         // Those that need a known id come from the pending ones, static ones never.
         if was_pending && member.as_str().starts_with('p') {
             self.pending -= 1;
@@ -254,6 +258,7 @@ impl Model {
         self.replayed = self.stage.log.len();
         let snapshot = self.stage.groups.snapshot();
         assert_eq!(snapshot, self.mirror.snapshot(), "facts are the replay");
+        self.check_stored(&snapshot);
         for record in &snapshot {
             if let Record::Group {
                 value: Some(stored),
@@ -264,6 +269,31 @@ impl Model {
                 let leads = stored.members.iter().any(|it| it.member == *leader);
                 assert!(leads, "the stored leader is a member");
             }
+        }
+    }
+
+    /// What is stored of a quiet stable group names those who are in it.
+    fn check_stored(&self, facts: &[Record]) {
+        for record in facts {
+            let Record::Group {
+                group,
+                value: Some(stored),
+            } = record
+            else {
+                continue;
+            };
+            let state = self.stage.groups.state(group);
+            let in_flight = &self.stage.in_flight;
+            let is_quiet = !in_flight.iter().any(|it| it.records[0].group() == group);
+            if state.is_none_or(|(_, phase)| phase != Phase::Stable) || !is_quiet {
+                continue;
+            }
+            assert_eq!(state, Some((stored.generation, Phase::Stable)), "stored");
+            let stored: BTreeSet<&MemberId> = stored.members.iter().map(|it| &it.member).collect();
+            let sitters = self.stage.sitters.values();
+            let sitting = sitters.filter(|it| it.group_id == *group);
+            let sitting: BTreeSet<&MemberId> = sitting.map(|it| &it.member).collect();
+            assert_eq!(sitting, stored, "the stored members are the members");
         }
     }
 

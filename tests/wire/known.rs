@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::messages as other;
-use kafka_protocol::protocol::{Decodable, Encodable, Message as _};
+use kafka_protocol::protocol::{Decodable, Encodable};
 use takhin_coordinator::wire::codec::{DecodeError, Writer};
 use takhin_coordinator::wire::{ApiKey, Message, messages as ours};
 

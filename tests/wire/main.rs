@@ -1,5 +1,4 @@
 //! The codec against Kafka's own layouts, against another codec, and against garbage.
-#![cfg(feature = "wire")]
 #![expect(
     elided_lifetimes_in_paths,
     reason = "one macro names messages with and without text"

@@ -133,7 +133,7 @@ impl Turn<'_> {
         let id = MemberId::from(format!("{stem}-{}", request.fresh));
         match &request.instance {
             Some(instance) => match classic.roster.instance_owner(instance.as_str()).cloned() {
-                Some(old) => self.replace_static(&old, id, request, to),
+                Some(old) => self.replace_static(&old, &id, request, to),
                 None => self.add_member(id, request, to),
             },
             None if request.requires_known_member_id => {

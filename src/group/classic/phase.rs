@@ -82,16 +82,18 @@ mod tests {
 
     /// The drawing of the machine, one line a phase.
     fn drawing() -> String {
-        let mut out = String::new();
-        for from in Phase::ALL {
-            let to: Vec<&str> = Phase::ALL
-                .iter()
-                .filter(|to| from.may_become(**to))
-                .map(|to| to.name())
-                .collect();
-            out.push_str(&format!("{:<20} -> {}\n", from.name(), to.join(" | ")));
-        }
-        out
+        let line = |from: Phase| {
+            let to = Phase::ALL
+                .into_iter()
+                .filter(|to| from.may_become(*to))
+                .map(Phase::name);
+            format!(
+                "{:<20} -> {}\n",
+                from.name(),
+                to.collect::<Vec<_>>().join(" | ")
+            )
+        };
+        Phase::ALL.into_iter().map(line).collect()
     }
 
     #[test]

@@ -27,7 +27,7 @@ impl Turn<'_> {
     pub(super) fn replace_static(
         &mut self,
         old: &MemberId,
-        new: MemberId,
+        new: &MemberId,
         request: JoinRequest,
         to: ReplyTo,
     ) {
@@ -50,10 +50,10 @@ impl Turn<'_> {
             session_timeout_ms_before: member.session_timeout_ms,
             rebalance_timeout_ms_before: member.rebalance_timeout_ms,
         };
-        self.swap_ids(old, new.clone());
+        self.swap_ids(old, new);
         // As Kafka: by the session timeout from before.
         self.arm_session(new.as_str());
-        self.update_member(&new, request, to);
+        self.update_member(new, request, to);
         match self.group.classic.phase {
             Phase::Stable => {
                 let classic = &self.group.classic;
@@ -71,7 +71,7 @@ impl Turn<'_> {
     }
 
     /// Puts the new id in the old one's place; whoever waits under the old id is fenced.
-    fn swap_ids(&mut self, old: &MemberId, new: MemberId) {
+    fn swap_ids(&mut self, old: &MemberId, new: &MemberId) {
         let Some((_, mut member)) = self.group.classic.roster.remove(old.as_str()) else {
             return;
         };
@@ -96,7 +96,7 @@ impl Turn<'_> {
         if classic.leader.as_ref() == Some(old) {
             classic.leader = Some(new.clone());
         }
-        classic.roster.add(new, member);
+        classic.roster.add(new.clone(), member);
     }
 
     /// The new id is durable, or could not be stored.
@@ -140,6 +140,8 @@ impl Turn<'_> {
     }
 
     fn undo_replacement(&mut self, replacement: Replacement, refusal: Refusal) {
+        let stored = self.stored_owner(&replacement);
+        let old = stored.unwrap_or(replacement.old);
         let roster = &mut self.group.classic.roster;
         let id = replacement.new.as_str();
         roster.set_protocols(id, replacement.protocols_before);
@@ -147,14 +149,18 @@ impl Turn<'_> {
             member.session_timeout_ms = replacement.session_timeout_ms_before;
             member.rebalance_timeout_ms = replacement.rebalance_timeout_ms_before;
         });
-        self.swap_ids(&replacement.new, replacement.old.clone());
-        self.arm_session(replacement.old.as_str());
-        let classic = &self.group.classic;
+        self.swap_ids(&replacement.new, &old);
+        self.arm_session(old.as_str());
+        if self.group.in_flight > 0 {
+            // A record on its way may name the new id: the last word must not.
+            let metadata = self.group.classic.metadata(|_, it| it.assignment.clone());
+            let record = self.metadata_record(metadata);
+            self.append(vec![record], Then::Rest);
+        }
         let standing = Joined {
-            leader: replacement.leader_before,
             member: MemberId::default(),
             members: Vec::new(),
-            ..classic.joined(&replacement.old)
+            ..self.group.classic.joined(&old)
         };
         let refused = JoinRefused {
             refusal,
@@ -162,5 +168,17 @@ impl Turn<'_> {
             standing: Some(Box::new(standing)),
         };
         self.reply(replacement.to, Reply::Join(Err(refused)));
+    }
+
+    /// The id that is stored for the instance: not the one before where that, too, was a
+    /// replacement whose record failed.
+    fn stored_owner(&self, replacement: &Replacement) -> Option<MemberId> {
+        let roster = &self.group.classic.roster;
+        let instance = &roster.get(replacement.new.as_str())?.instance;
+        let stored = self.group.facts.metadata.as_ref()?;
+        let mut members = stored.members.iter();
+        let owner = members.find(|it| it.instance.is_some() && it.instance == *instance)?;
+        let is_free = !roster.contains(owner.member.as_str());
+        (is_free && stored.generation == replacement.generation).then(|| owner.member.clone())
     }
 }

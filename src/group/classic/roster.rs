@@ -63,7 +63,7 @@ impl Roster {
             .map(|(id, _)| id)
     }
 
-    pub(super) fn instance_owner(&self, instance: &str) -> Option<&MemberId> {
+    pub(in crate::group) fn instance_owner(&self, instance: &str) -> Option<&MemberId> {
         self.statics.get(instance)
     }
 
@@ -209,6 +209,29 @@ impl Roster {
 
     pub(in crate::group) fn drain_pending(&mut self) -> Vec<SeatId> {
         self.pending.drain(..).map(|(_, seat)| seat).collect()
+    }
+
+    /// Whether the counts are what a walk over the members gives.
+    pub(in crate::group) fn is_counted_right(&self) -> bool {
+        let members = || self.members.values();
+        let mut support: IndexMap<&Arc<str>, usize> = IndexMap::new();
+        for name in members().flat_map(Member::protocol_names) {
+            *support.entry(name).or_insert(0) += 1;
+        }
+        let statics = members().filter(|it| it.instance.is_some()).count();
+        let owns = |(instance, id): (&InstanceId, &MemberId)| {
+            let owner = self.members.get(id);
+            owner.is_some_and(|it| it.instance.as_ref() == Some(instance))
+        };
+        self.joining == members().filter(|it| it.joining.is_some()).count()
+            && self.owing_sync == members().filter(|it| it.owes_sync).count()
+            && support.len() == self.support.len()
+            && support
+                .iter()
+                .all(|(name, n)| self.support.get(*name) == Some(n))
+            && statics == self.statics.len()
+            && self.statics.iter().all(owns)
+            && !self.pending.keys().any(|id| self.members.contains_key(id))
     }
 
     /// Whether every member supports one of these; nobody has anything against any.

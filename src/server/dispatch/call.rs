@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Broker, Remembered};
+use crate::engine::{Answer, Outcome};
 use crate::server::service::{Answer as Later, Handled};
-use crate::shard::{Answer, Outcome};
 use crate::time::Now;
 use crate::wire::codec::DecodeError;
 use crate::wire::header::{RequestHeader, ResponseHeader};
@@ -72,6 +72,17 @@ impl Call<'_> {
             version,
             correlation_id,
         }
+    }
+
+    /// Whether a request names more topics or partitions than the node may hold. It is no
+    /// client's, and what it takes to answer it is many times its size.
+    pub(super) fn names_too_many(&self, named: usize) -> bool {
+        let max = self.broker.topics.config().max_partitions;
+        if named > max {
+            let api = self.header.api;
+            tracing::debug!(%api, "a connection is closed: a request names {named} things");
+        }
+        named > max
     }
 
     /// Appends a response that is known at once.
@@ -159,7 +170,13 @@ impl Call<'_> {
             ApiKey::IncrementalAlterConfigs => self.incremental_alter_configs(),
             ApiKey::DescribeCluster => self.describe_cluster(),
             ApiKey::DescribeTopicPartitions => self.describe_topic_partitions(),
-            _ => Ok(Handled::Close),
+            // Not offered: the header was refused before.
+            ApiKey::AddPartitionsToTxn
+            | ApiKey::AddOffsetsToTxn
+            | ApiKey::EndTxn
+            | ApiKey::TxnOffsetCommit
+            | ApiKey::ConsumerGroupHeartbeat
+            | ApiKey::ConsumerGroupDescribe => Ok(Handled::Close),
         }
     }
 }

@@ -64,6 +64,9 @@ impl Call<'_> {
 
     pub(super) fn describe_topic_partitions(&mut self) -> Result<Handled, DecodeError> {
         let request = DescribeTopicPartitionsRequest::decode(self.body, self.header.version)?;
+        if self.names_too_many(request.topics.len()) {
+            return Ok(Handled::Close);
+        }
         if !is_cursor_legal(&request) {
             let topics = request.topics.iter().map(|topic| DescribedTopic {
                 error_code: ErrorCode::INVALID_REQUEST.0,

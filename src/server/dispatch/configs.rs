@@ -3,7 +3,7 @@
 //! Topics have settings of their own. Those of the broker are shown and stay as the process was
 //! started with; groups, loggers and client metrics have none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::call::Call;
 use super::topic_admin::{DEFAULT_CONFIG, config_source};
@@ -25,11 +25,20 @@ use crate::wire::messages::{
 impl Call<'_> {
     pub(super) fn describe_configs(&mut self) -> Result<Handled, DecodeError> {
         let request = DescribeConfigsRequest::decode(self.body, self.header.version)?;
+        if self.names_too_many(request.resources.len()) {
+            return Ok(Handled::Close);
+        }
+        // Each resource once: the answer is many times as long as the question.
+        let mut seen = BTreeSet::new();
         let resources = request.resources.iter();
+        let resources: Vec<&DescribeConfigsResource<'_>> = resources
+            .filter(|resource| seen.insert((resource.resource_type, resource.resource_name)))
+            .collect();
         let described: Vec<Result<Vec<Setting>, Refused>> = resources
+            .iter()
             .map(|resource| describe(self.broker, resource))
             .collect();
-        let results = request.resources.iter().zip(&described);
+        let results = resources.iter().zip(&described);
         let results = results.map(|(resource, described)| DescribeConfigsResult {
             error_code: described.as_ref().err().map_or(0, |refused| refused.code.0),
             error_message: described.as_ref().err().map(|refused| &refused.message[..]),
@@ -49,6 +58,9 @@ impl Call<'_> {
 
     pub(super) fn incremental_alter_configs(&mut self) -> Result<Handled, DecodeError> {
         let request = IncrementalAlterConfigsRequest::decode(self.body, self.header.version)?;
+        if self.names_too_many(request.resources.len()) {
+            return Ok(Handled::Close);
+        }
         let mut times: BTreeMap<(i8, &str), usize> = BTreeMap::new();
         for resource in &request.resources {
             let key = (resource.resource_type, resource.resource_name);
@@ -252,7 +264,8 @@ fn change(config: &AlterableConfig<'_>) -> Result<ConfigChange, Refused> {
 fn check_broker(name: &str) -> Result<(), Refused> {
     let shown: String = name.chars().take(100).collect();
     match name.parse::<i32>() {
-        Ok(NODE_ID) => Ok(()),
+        // Of several spellings of the number one counts, so that each resource has one name.
+        Ok(NODE_ID) if name == NODE_ID.to_string() => Ok(()),
         Ok(_) => Err(invalid(format!(
             "Unexpected broker id, expected {NODE_ID}, but received {shown}"
         ))),

@@ -14,6 +14,15 @@ use crate::wire::messages::{
 impl Call<'_> {
     pub(super) fn delete_records(&mut self) -> Result<Handled, DecodeError> {
         let request = DeleteRecordsRequest::decode(self.body, self.header.version)?;
+        if self.names_too_many(
+            request
+                .topics
+                .iter()
+                .map(|topic| 1 + topic.partitions.len())
+                .sum(),
+        ) {
+            return Ok(Handled::Close);
+        }
         let data = &self.broker.topics;
         let topics = request.topics.iter().map(|topic| {
             let key = TopicKey::Name(TopicName::from(topic.name));

@@ -1,11 +1,13 @@
 //! `Fetch`: reads records, and waits for them if there are none.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::call::{Call, Head, finished, later};
+use super::call::{Call, Head, later};
+use super::fetched::{FetchedBytes, Share};
 use super::topic_errors::code_of;
 use crate::ids::{TopicId, TopicName};
 use crate::server::service::{Answer, Handled};
@@ -18,6 +20,12 @@ use crate::wire::messages::{
 impl Call<'_> {
     pub(super) fn fetch(&mut self) -> Result<Handled, DecodeError> {
         let request = FetchRequest::decode(self.body, self.header.version)?;
+        let wanted = request.topics.iter().map(|topic| topic.partitions.len());
+        let forgotten = request.forgotten_topics_data.iter();
+        let forgotten = forgotten.map(|topic| topic.partitions.len());
+        if self.names_too_many(wanted.sum()) || self.names_too_many(forgotten.sum()) {
+            return Ok(Handled::Close);
+        }
         let form = Form {
             head: self.head(),
             read_committed: request.isolation_level == READ_COMMITTED,
@@ -28,13 +36,27 @@ impl Call<'_> {
             Ok(fetch) => fetch,
             Err(error) => return Ok(form.refuse(&error, self.out)),
         };
-        if fetch.read() || self.broker.is_stopping() {
+        let fetched = &self.broker.fetched;
+        let (is_due, share) = read(&mut fetch, fetched);
+        if !is_due && !self.broker.is_stopping() {
+            drop(share);
+            let wait = Duration::from_millis(wait_ms.min(WAIT_MS_MAX));
+            let (fetched, stopped) = (Arc::clone(fetched), self.broker.stopped());
+            return Ok(later(wait_and_write(fetch, form, wait, fetched, stopped)));
+        }
+        if share.bytes() <= SMALL_BYTES_MAX {
             return Ok(form.write(fetch, self.out));
         }
-        let wait = Duration::from_millis(wait_ms.min(WAIT_MS_MAX));
-        let stopped = self.broker.stopped();
-        Ok(later(wait_and_write(fetch, form, wait, stopped)))
+        Ok(later(async move { form.answer(fetch, share) }))
     }
+}
+
+/// Reads as much as the node has memory for; whether the answer is due, and what it takes.
+fn read(fetch: &mut Fetch, fetched: &Arc<FetchedBytes>) -> (bool, Share) {
+    let mut share = fetched.take(fetch.max_bytes());
+    let is_due = fetch.read_within(share.bytes());
+    share.settle(fetch.bytes());
+    (is_due, share)
 }
 
 /// Reads until there is enough, the time is over or the server stops.
@@ -42,6 +64,7 @@ async fn wait_and_write(
     mut fetch: Fetch,
     form: Form,
     wait: Duration,
+    fetched: Arc<FetchedBytes>,
     mut stopped: watch::Receiver<bool>,
 ) -> Answer {
     let mut deadline = std::pin::pin!(tokio::time::sleep(wait));
@@ -53,13 +76,11 @@ async fn wait_and_write(
             // An error means that the server is gone, which is a stop as well.
             _ = &mut stopped => true,
         };
-        if fetch.read() || is_over {
-            break;
+        let (is_due, share) = read(&mut fetch, &fetched);
+        if is_due || is_over {
+            return form.answer(fetch, share);
         }
     }
-    let mut out = Vec::new();
-    let handled = form.write(fetch, &mut out);
-    finished(handled, out).await
 }
 
 /// The request in the words of the data plane.
@@ -123,6 +144,15 @@ impl Form {
         self.head.write(&response, out)
     }
 
+    /// What was read last, as an answer that keeps its share of the node's memory.
+    fn answer(self, fetch: Fetch, share: Share) -> Answer {
+        let mut out = Vec::new();
+        match self.write(fetch, &mut out) {
+            Handled::Done => Answer::Reply(share.into_answer(out)),
+            Handled::NoReply | Handled::Close | Handled::Pending(_) => Answer::Close,
+        }
+    }
+
     /// Writes what was read last.
     fn write(self, fetch: Fetch, out: &mut Vec<u8>) -> Handled {
         let fetched = match fetch.finish() {
@@ -160,12 +190,15 @@ impl Form {
             epoch: parted.epoch,
             end_offset: parted.end_offset,
         });
+        // Kafka tells no offsets with an error.
+        let is_well = partition.error.is_none();
+        let known = |offset| if is_well { offset } else { -1 };
         FetchResponsePartition {
             partition_index: partition.partition,
             error_code: partition.error.as_ref().map_or(0, |error| code_of(error).0),
-            high_watermark: partition.high_watermark,
-            last_stable_offset: partition.high_watermark,
-            log_start_offset: partition.log_start_offset,
+            high_watermark: known(partition.high_watermark),
+            last_stable_offset: known(partition.high_watermark),
+            log_start_offset: known(partition.log_start_offset),
             diverging_epoch: diverging_epoch.unwrap_or_default(),
             aborted_transactions: self.read_committed.then(Vec::new),
             records: Some(records),
@@ -205,3 +238,6 @@ const WAIT_MS_MAX: u64 = 600_000;
 
 /// What a partition takes in the answer besides its records, about.
 const PARTITION_BYTES: usize = 64;
+
+/// Records up to this are written into the burst, which is bounded itself.
+const SMALL_BYTES_MAX: usize = 32 * 1024;

@@ -1,8 +1,8 @@
 //! Groups as an administrator sees them: list, describe, delete.
 
 use super::call::{Call, Head, finished, later};
+use crate::engine::{Described, ListRequest, Listed};
 use crate::error::Refusal;
-use crate::group::{Described, ListRequest, Listed};
 use crate::server::service::Handled;
 use crate::wire::ErrorCode;
 use crate::wire::codec::{DecodeError, Message};
@@ -41,9 +41,10 @@ impl Call<'_> {
             .iter()
             .map(|group| engine.describe(group.as_str().into()))
             .collect();
-        let operations = match request.include_authorized_operations {
-            true => ALL_OPERATIONS,
-            false => i32::MIN,
+        let operations = if request.include_authorized_operations {
+            ALL_OPERATIONS
+        } else {
+            i32::MIN
         };
         Ok(self.answer_all(answers, move |outcomes, head, out| {
             write_described(&groups, &outcomes, operations, head, out)
@@ -126,7 +127,7 @@ fn write_described(
                 ..Default::default()
             };
             match outcome {
-                Ok(described) => described_group(described, operations, row),
+                Ok(described) => described_group(described, operations, group),
                 Err(Refusal::GroupIdNotFound) if head.version < 6 => DescribedGroup {
                     group_state: "Dead",
                     authorized_operations: operations,
@@ -153,7 +154,7 @@ fn write_described(
 fn described_group<'d>(
     described: &'d Described,
     operations: i32,
-    row: DescribedGroup<'d>,
+    group_id: &'d str,
 ) -> DescribedGroup<'d> {
     let members = described.members.iter().map(|member| DescribedGroupMember {
         member_id: member.member.as_str(),
@@ -169,6 +170,7 @@ fn described_group<'d>(
         protocol_data: &described.protocol,
         members: members.collect(),
         authorized_operations: operations,
-        ..row
+        group_id,
+        ..Default::default()
     }
 }

@@ -17,6 +17,15 @@ use crate::wire::messages::{
 impl Call<'_> {
     pub(super) fn list_offsets(&mut self) -> Result<Handled, DecodeError> {
         let request = ListOffsetsRequest::decode(self.body, self.header.version)?;
+        if self.names_too_many(
+            request
+                .topics
+                .iter()
+                .map(|topic| 1 + topic.partitions.len())
+                .sum(),
+        ) {
+            return Ok(Handled::Close);
+        }
         let repeated = repeated(&request);
         let topics = request.topics.iter().map(|topic| {
             let key = TopicKey::Name(TopicName::from(topic.name));
@@ -58,6 +67,15 @@ impl Call<'_> {
 
     pub(super) fn offset_for_leader_epoch(&mut self) -> Result<Handled, DecodeError> {
         let request = OffsetForLeaderEpochRequest::decode(self.body, self.header.version)?;
+        if self.names_too_many(
+            request
+                .topics
+                .iter()
+                .map(|topic| 1 + topic.partitions.len())
+                .sum(),
+        ) {
+            return Ok(Handled::Close);
+        }
         let topics = request.topics.iter().map(|topic| {
             let key = TopicKey::Name(TopicName::from(topic.topic));
             let partitions = topic.partitions.iter().map(|one| {

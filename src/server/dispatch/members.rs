@@ -1,15 +1,17 @@
 //! Being a member: join, sync, heartbeat, leave.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::HANDLES_MAX;
 use super::call::{Call, Head, never};
 use crate::engine::Heartbeat;
-use crate::error::Refusal;
-use crate::group::{
+use crate::engine::{
     Client, JoinRefused, JoinRequest, JoinResult, Joined, LeaveRequest, LeaveResult, Leaver,
     Protocol, SyncRequest, SyncResult,
 };
+use crate::error::Refusal;
 use crate::ids::Generation;
 use crate::server::service::Handled;
 use crate::wire::ErrorCode;
@@ -42,16 +44,15 @@ impl Call<'_> {
         let known = handles
             .iter()
             .rposition(|handle| handle.is(beat.group, beat.member));
-        let at = match known {
-            Some(at) => at,
-            None => {
-                let handle = self.broker.engine.member(beat.group, beat.member)?;
-                if handles.len() == HANDLES_MAX {
-                    handles.remove(0);
-                }
-                handles.push(handle);
-                handles.len() - 1
+        let at = if let Some(at) = known {
+            at
+        } else {
+            let handle = self.broker.engine.member(beat.group, beat.member)?;
+            if handles.len() == HANDLES_MAX {
+                handles.remove(0);
             }
+            handles.push(handle);
+            handles.len() - 1
         };
         let outcome = handles[at].heartbeat(beat.generation, beat.instance, self.now);
         if outcome.is_none() {
@@ -73,7 +74,7 @@ impl Call<'_> {
             instance: request.group_instance_id.map(Into::into),
             client: Client {
                 id: self.header.client_id.unwrap_or_default().into(),
-                host: self.connection.host.clone(),
+                host: Arc::clone(&self.connection.host),
             },
             session_timeout_ms: request.session_timeout_ms,
             rebalance_timeout_ms: match version {
@@ -105,7 +106,7 @@ impl Call<'_> {
         let says_protocol = request.protocol_type.is_some() && request.protocol_name.is_some();
         if version >= 5 && !says_protocol {
             let refused = Err(Refusal::InconsistentGroupProtocol);
-            return Ok(write_synced(refused, self.head(), self.out));
+            return Ok(write_synced(&refused, self.head(), self.out));
         }
         let assignments = request
             .assignments
@@ -126,7 +127,7 @@ impl Call<'_> {
             answer,
             move |outcome: SyncResult, head, out| match outcome {
                 Err(Refusal::Superseded) => never(patience),
-                outcome => write_synced(outcome, head, out),
+                outcome => write_synced(&outcome, head, out),
             },
         ))
     }
@@ -153,7 +154,7 @@ impl Call<'_> {
             leavers,
         };
         let answer = self.broker.engine.leave(leave);
-        Ok(self.answer(answer, write_left))
+        Ok(self.answer(answer, |outcome, head, out| write_left(&outcome, head, out)))
     }
 }
 
@@ -204,8 +205,8 @@ fn write_join_refused(refused: JoinRefused, head: Head, out: &mut Vec<u8>) -> Ha
     head.write(&response, out)
 }
 
-fn write_synced(outcome: SyncResult, head: Head, out: &mut Vec<u8>) -> Handled {
-    let response = match &outcome {
+fn write_synced(outcome: &SyncResult, head: Head, out: &mut Vec<u8>) -> Handled {
+    let response = match outcome {
         Ok(synced) => SyncGroupResponse {
             protocol_type: synced.protocol_type.as_deref(),
             protocol_name: synced.protocol.as_deref(),
@@ -221,12 +222,12 @@ fn write_synced(outcome: SyncResult, head: Head, out: &mut Vec<u8>) -> Handled {
 }
 
 /// Until version 2 the one member's outcome is the whole answer.
-fn write_left(outcome: LeaveResult, head: Head, out: &mut Vec<u8>) -> Handled {
-    let left = match &outcome {
+fn write_left(outcome: &LeaveResult, head: Head, out: &mut Vec<u8>) -> Handled {
+    let left = match outcome {
         Ok(left) => left.as_slice(),
         Err(_) => &[],
     };
-    let top = match (&outcome, left) {
+    let top = match (outcome, left) {
         (Err(refusal), _) => ErrorCode::from(*refusal),
         (Ok(_), [member]) if head.version <= 2 => code(member.result),
         (Ok(_), _) => ErrorCode::NONE,

@@ -19,6 +19,9 @@ impl Call<'_> {
     pub(super) fn metadata(&mut self) -> Result<Handled, DecodeError> {
         let version = self.header.version;
         let request = MetadataRequest::decode(self.body, version)?;
+        if self.names_too_many(request.topics.as_ref().map_or(0, Vec::len)) {
+            return Ok(Handled::Close);
+        }
         let broker = self.broker;
         let found = match request.topics.as_deref() {
             None => all(broker),
@@ -159,10 +162,11 @@ fn by_name<'a>(broker: &Broker, name: &'a str, create: bool) -> Found<'a> {
         Err(error) => Found::Not {
             name: Some(name),
             id: TopicId::ZERO,
-            code: match error {
-                // Metadata has no code for a full node: the topic does not exist.
-                TopicError::PolicyViolation => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-                error => code_of(&error),
+            // Metadata has no code for a full node: the topic does not exist.
+            code: if matches!(error, TopicError::PolicyViolation) {
+                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+            } else {
+                code_of(&error)
             },
         },
     }

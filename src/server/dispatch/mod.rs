@@ -10,6 +10,7 @@ mod configs;
 mod coordinators;
 mod delete_records;
 mod fetch;
+mod fetched;
 mod groups;
 mod list_offsets;
 mod members;
@@ -33,6 +34,7 @@ use crate::time::Now;
 use crate::topics::Topics;
 use crate::wire::{ApiKey, HeaderError, RequestHeader};
 use call::Call;
+use fetched::FetchedBytes;
 
 /// The node's number, in every answer that names one.
 const NODE_ID: i32 = 1;
@@ -48,6 +50,7 @@ pub struct Broker {
     config: Config,
     advertised: Option<(String, u16)>,
     cluster_id: String,
+    fetched: Arc<FetchedBytes>,
     // Told once, when the server stops; requests that wait for records listen.
     stopping: watch::Sender<bool>,
 }
@@ -77,6 +80,7 @@ impl Broker {
             config,
             advertised,
             cluster_id,
+            fetched: Arc::default(),
             stopping: watch::Sender::new(false),
         }
     }

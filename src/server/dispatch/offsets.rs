@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use super::call::{Call, Head};
-use crate::error::Refusal;
-use crate::group::{
+use crate::engine::{
     CommitPartition, CommitRequest, CommitResult, CommitTopic, FetchRequest, FetchResult,
     FetchTopic, FetchedPartition, OffsetDeleteRequest, OffsetDeleteResult, OffsetDeleteTopic,
 };
+use crate::error::Refusal;
 use crate::ids::{Generation, TopicId, TopicName};
 use crate::server::service::Handled;
 use crate::time::WallMs;
@@ -46,16 +46,15 @@ impl Rows {
     /// The broker refuses a partition.
     fn refuse(&mut self, name: &TopicName, id: TopicId, index: i32, code: ErrorCode) {
         let same = |row: &&mut Row| row.id == id && row.name == *name;
-        match self.broker.iter_mut().rev().find(same) {
-            Some(row) => row.partitions.push((index, code)),
-            None => {
-                let (name, partitions) = (name.clone(), vec![(index, code)]);
-                self.broker.push(Row {
-                    name,
-                    id,
-                    partitions,
-                });
-            }
+        if let Some(row) = self.broker.iter_mut().rev().find(same) {
+            row.partitions.push((index, code));
+        } else {
+            let (name, partitions) = (name.clone(), vec![(index, code)]);
+            self.broker.push(Row {
+                name,
+                id,
+                partitions,
+            });
         }
     }
 
@@ -265,10 +264,10 @@ fn commit_topic(
 
 /// Up to version 8 clients do not know that a group may be missing: to them the generation is.
 fn commit_code(refusal: Refusal, version: i16) -> ErrorCode {
-    match refusal {
-        Refusal::GroupIdNotFound if version < 9 => ErrorCode::ILLEGAL_GENERATION,
-        refusal => refusal.into(),
+    if refusal == Refusal::GroupIdNotFound && version < 9 {
+        return ErrorCode::ILLEGAL_GENERATION;
     }
+    refusal.into()
 }
 
 fn write_committed(
@@ -353,13 +352,16 @@ fn write_deleted(
     head.write(&response, out)
 }
 
+/// A topic of a fetch: its name, if it is known, its id, if it was asked by one, its partitions.
+type AskedTopic = (Option<TopicName>, TopicId, Vec<i32>);
+
 /// One group of a fetch of many: topics as they were asked, `None` as the name of an id that is
 /// not known.
 #[derive(Debug)]
 struct FetchRows {
     group: String,
     /// `None`: everything.
-    topics: Option<Vec<(Option<TopicName>, TopicId, Vec<i32>)>>,
+    topics: Option<Vec<AskedTopic>>,
 }
 
 impl FetchRows {
@@ -447,7 +449,7 @@ fn write_fetched(
 
 fn fetched_rows<'r>(
     group: &'r FetchRows,
-    outcome: &'r [crate::group::FetchedTopic],
+    outcome: &'r [crate::engine::FetchedTopic],
     topics: &Topics,
     version: i16,
 ) -> Vec<OffsetFetchResponseTopics<'r>> {

@@ -4,7 +4,7 @@ use super::call::Call;
 use super::topic_errors::Refused;
 use crate::ids::TopicName;
 use crate::server::service::Handled;
-use crate::topics::{Appended, TopicError, TopicKey};
+use crate::topics::{self, Appended, TopicError, TopicKey};
 use crate::wire::ErrorCode;
 use crate::wire::codec::{DecodeError, Message};
 use crate::wire::messages::{
@@ -19,6 +19,15 @@ impl Call<'_> {
     pub(super) fn produce(&mut self) -> Result<Handled, DecodeError> {
         let version = self.header.version;
         let request = ProduceRequest::decode(self.body, version)?;
+        if self.names_too_many(
+            request
+                .topic_data
+                .iter()
+                .map(|topic| 1 + topic.partition_data.len())
+                .sum(),
+        ) {
+            return Ok(Handled::Close);
+        }
         let outcomes: Vec<Outcomes> = match refusal_of_all(&request) {
             None => {
                 let topics = request.topic_data.iter();
@@ -72,6 +81,9 @@ impl Call<'_> {
         if records.is_empty() {
             return Err(TopicError::InvalidRecord);
         }
+        if self.header.version < ZSTD_SINCE && topics::is_zstd(records) {
+            return Err(TopicError::UnsupportedCompressionType);
+        }
         let topics = &self.broker.topics;
         topics.produce(key, partition.index, records, self.now.wall)
     }
@@ -115,3 +127,6 @@ fn tell<'a>(
         partition_responses: partition_responses.collect(),
     }
 }
+
+/// The first version in which batches may be compressed with zstd (KIP-110).
+const ZSTD_SINCE: i16 = 7;

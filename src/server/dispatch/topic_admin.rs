@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::Broker;
 use super::call::{Call, finished, later};
 use super::topic_errors::Refused;
-use crate::group::TopicDeletion;
+use crate::engine::TopicDeletion;
 use crate::ids::{TopicId, TopicName};
 use crate::server::service::Handled;
 use crate::topics::{
@@ -27,10 +27,16 @@ impl Call<'_> {
     pub(super) fn create_topics(&mut self) -> Result<Handled, DecodeError> {
         let request = CreateTopicsRequest::decode(self.body, self.header.version)?;
         let repeated = repeated(request.topics.iter().map(|topic| topic.name));
+        let is_too_large = partitions_of(&request, self.broker) > PARTITIONS_PER_REQUEST_MAX;
+        if self.names_too_many(request.topics.len()) {
+            return Ok(Handled::Close);
+        }
         let mut told = BTreeSet::new();
         let mut results = Vec::new();
         for topic in &request.topics {
-            let created = if !repeated.contains(topic.name) {
+            let created = if is_too_large {
+                Err(too_many_partitions())
+            } else if !repeated.contains(topic.name) {
                 create(self.broker, topic, request.validate_only)
             } else if told.insert(topic.name) {
                 Err(duplicate_name())
@@ -51,6 +57,9 @@ impl Call<'_> {
 
     pub(super) fn create_partitions(&mut self) -> Result<Handled, DecodeError> {
         let request = CreatePartitionsRequest::decode(self.body, self.header.version)?;
+        if self.names_too_many(request.topics.len()) {
+            return Ok(Handled::Close);
+        }
         let repeated = repeated(request.topics.iter().map(|topic| topic.name));
         let mut told = BTreeSet::new();
         let mut results = Vec::new();
@@ -80,6 +89,9 @@ impl Call<'_> {
     pub(super) fn delete_topics(&mut self) -> Result<Handled, DecodeError> {
         let version = self.header.version;
         let request = DeleteTopicsRequest::decode(self.body, version)?;
+        if self.names_too_many(request.topics.len() + request.topic_names.len()) {
+            return Ok(Handled::Close);
+        }
         let wanted: Vec<Wanted> = if version >= 6 {
             request.topics.iter().map(Wanted::of_state).collect()
         } else {
@@ -124,6 +136,29 @@ impl Call<'_> {
         }))
     }
 }
+
+/// The partitions that a request wants to create, at least one a topic.
+fn partitions_of(request: &CreateTopicsRequest<'_>, broker: &Broker) -> usize {
+    let counts = request.topics.iter().map(|topic| {
+        let count = match topic.num_partitions {
+            -1 if topic.assignments.is_empty() => broker.topics.config().num_partitions,
+            count => count,
+        };
+        usize::try_from(count)
+            .unwrap_or(0)
+            .max(topic.assignments.len())
+            .max(1)
+    });
+    counts.fold(0, usize::saturating_add)
+}
+
+fn too_many_partitions() -> Refused {
+    let message = "Excessively large number of partitions per request.";
+    Refused::new(ErrorCode::POLICY_VIOLATION, message)
+}
+
+/// Kafka's limit; here it also bounds the answer, which describes each topic at length.
+const PARTITIONS_PER_REQUEST_MAX: usize = 10_000;
 
 /// A topic as it was created or would be.
 #[derive(Debug)]

@@ -27,7 +27,7 @@ pub struct Options {
     #[arg(long, value_delimiter = ',')]
     pub skip: Vec<String>,
     /// How many cases run at the same time.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 12)]
     pub jobs: usize,
     /// How often each case is run; the transcripts must be the same every time.
     #[arg(long, default_value_t = 1)]
@@ -58,7 +58,7 @@ impl Default for Options {
             filter: Vec::new(),
             case: Vec::new(),
             skip: Vec::new(),
-            jobs: 8,
+            jobs: 12,
             repeat: 1,
             session_ms: 10_000,
             wait_ms: 8_000,

@@ -1,6 +1,9 @@
-//! Random walks of a classic group's two members through all of its life: all versions mixed,
+//! Random walks of a classic group's members through all of its life: all versions mixed,
 //! static and dynamic members, commits, administrators, requests that are wrong, and now and then
 //! a rebalance carried through, so that walks don't end in a group that waits for a ghost.
+//!
+//! Kafka's choice of the next leader among several members is not part of the contract: in walks
+//! of more than two the first member, who leads, never goes.
 
 use std::time::Duration;
 
@@ -8,7 +11,7 @@ use anyhow::Result;
 use bytes::Bytes;
 use kafka_protocol::messages::{JoinGroupRequest, SyncGroupRequest};
 
-use crate::case::Book;
+use crate::case::{Book, Profile};
 use crate::cx::Cx;
 use crate::dice::Dice;
 use crate::member::Member;
@@ -37,41 +40,51 @@ struct Walk {
     group: String,
     ms: Vec<Member>,
     /// Which of them are static.
-    statics: [bool; 2],
+    statics: Vec<bool>,
     waiting: Vec<Waiting>,
     /// Member ids that their owners gave up: (owner, id).
     ghosts: Vec<(usize, String)>,
     /// How each one's last join was answered.
-    heard: [String; 2],
+    heard: Vec<String>,
     step: usize,
 }
 
 impl Walk {
-    async fn new(cx: Cx, seed: u64) -> Result<Self> {
+    /// A walk of so many members; which of them are static depends on the seed.
+    async fn new(cx: Cx, seed: u64, size: usize) -> Result<Self> {
         let (topic, _) = cx.topic(1).await?;
         let group = cx.group();
-        let mut ms = vec![cx.member(&group, "A"), cx.member(&group, "B")];
-        let statics = [[false, false], [true, false], [true, true]][(seed % 3) as usize];
-        for (m, is_static) in ms.iter_mut().zip(statics) {
+        let names = &["A", "B", "C", "D", "E"][..size];
+        let statics = match seed % 3 {
+            0 => vec![false; size],
+            1 => (0..size).map(|who| who % 2 == 0).collect(),
+            _ => vec![true; size],
+        };
+        let member = |(name, is_static): (&&str, &bool)| {
+            let mut m = cx.member(&group, name);
             m.session = 60_000;
             // What is parked stays so until released, or the end.
             m.limit = Duration::from_secs(90);
-            m.instance = is_static.then(|| format!("i{}", m.name.to_lowercase()));
-        }
-        let (waiting, ghosts) = (Vec::new(), Vec::new());
-        let dice = Dice::new(seed);
+            m.instance = is_static.then(|| format!("i{}", name.to_lowercase()));
+            m
+        };
         Ok(Self {
-            cx,
-            dice,
+            ms: names.iter().zip(&statics).map(member).collect(),
+            cx: cx.clone(),
+            dice: Dice::new(seed),
             topic,
-            group,
-            ms,
+            group: group.clone(),
             statics,
-            waiting,
-            ghosts,
-            heard: <[String; 2]>::default(),
+            waiting: Vec::new(),
+            ghosts: Vec::new(),
+            heard: vec![String::new(); size],
             step: 0,
         })
+    }
+
+    /// Whether this member must stay what it is, the leader.
+    fn stays(&self, who: usize) -> bool {
+        who == 0 && self.ms.len() > 2
     }
 
     /// Draws the versions of the member's next requests. A static member keeps to those that
@@ -110,11 +123,19 @@ impl Walk {
     }
 
     async fn sync(&mut self, who: usize) -> Result<()> {
-        let (step, other) = (self.step, self.ms[1 - who].id.clone());
+        let others: Vec<_> = self
+            .ms
+            .iter()
+            .map(|m| (m.name.clone(), m.id.clone()))
+            .collect();
+        let (step, pair) = (self.step, self.ms.len() == 2);
         let m = &mut self.ms[who];
         let mut plan = vec![(m.id.clone(), Bytes::from(format!("asg{step}-{}", m.name)))];
         if m.leader == m.id {
-            plan.push((other, Bytes::from(format!("asg{step}-other"))));
+            for (name, id) in others.into_iter().filter(|(name, _)| *name != m.name) {
+                let name = if pair { "other".into() } else { name };
+                plan.push((id, Bytes::from(format!("asg{step}-{name}"))));
+            }
         }
         let v = m.sv;
         let parked = m.sync_start(plan).await?;
@@ -188,7 +209,7 @@ impl Walk {
 
     /// All that is needed for a Stable group: ghosts leave, everyone joins and syncs.
     async fn settle(&mut self) -> Result<()> {
-        self.heard = <[String; 2]>::default();
+        self.heard.fill(String::new());
         for (owner, id) in std::mem::take(&mut self.ghosts) {
             let kept = std::mem::replace(&mut self.ms[owner].id, id);
             let instance = self.ms[owner].instance.take();
@@ -199,7 +220,7 @@ impl Walk {
             self.releases().await;
         }
         // As clients do: an id that is refused is given up, one that is handed out is used.
-        for who in [1, 0] {
+        for who in (0..self.ms.len()).rev() {
             for _ in 0..3 {
                 let id = self.ms[who].id.clone();
                 if self.waits(who) || (!id.is_empty() && self.heard[who] == "NONE") {
@@ -209,13 +230,13 @@ impl Walk {
                 self.releases().await;
             }
         }
-        for who in [0, 1] {
+        for who in 0..self.ms.len() {
             if self.waiting.iter().any(|w| matches!(w.wait, Wait::Join(_))) && !self.waits(who) {
                 self.join(who, "joins after the other").await?;
                 self.releases().await;
             }
         }
-        for who in [0, 1] {
+        for who in 0..self.ms.len() {
             if !self.waits(who) {
                 self.sync(who).await?;
                 self.releases().await;
@@ -244,7 +265,7 @@ impl Walk {
     async fn forget(&mut self, who: usize) -> Result<()> {
         let id = self.ms[who].id.clone();
         let leads = self.ms.iter().any(|m| m.leader == id);
-        if !id.is_empty() && (self.statics[who] || !leads) {
+        if !id.is_empty() && (self.statics[who] || !leads && !self.stays(who)) {
             if !self.statics[who] {
                 self.ghosts.push((who, id));
             }
@@ -305,7 +326,7 @@ impl Walk {
             }
             _ => {
                 let label = label("an administrator removes");
-                let instance = self.ms[who].instance.clone();
+                let instance = self.ms[who].instance.clone().filter(|_| !self.stays(who));
                 let mut admin = cx.member(&group, "Z");
                 admin.lv = 3 + self.dice.roll(3) as i16;
                 admin
@@ -316,7 +337,7 @@ impl Walk {
     }
 
     async fn one_step(&mut self) -> Result<()> {
-        let who = self.dice.roll(2) as usize;
+        let who = self.dice.roll(self.ms.len() as u64) as usize;
         self.draw_versions(who);
         match self.dice.roll(24) {
             0..5 => self.join(who, "joins").await?,
@@ -330,7 +351,7 @@ impl Walk {
                 m.hb_gen(m.generation - 1, &label, "").await?;
             }
             11..14 => self.commit(who).await?,
-            14 => {
+            14 if !self.stays(who) => {
                 let label = self.label(who, "leaves");
                 self.ms[who].leave(&label, "").await?;
             }
@@ -350,9 +371,18 @@ impl Walk {
     }
 }
 
-async fn walk(cx: Cx, seed: u64) -> Result<()> {
-    let mut walk = Walk::new(cx.clone(), seed).await?;
-    for step in 0..40 {
+async fn walk(cx: Cx, seed: u64, size: usize) -> Result<()> {
+    let mut walk = Walk::new(cx.clone(), seed, size).await?;
+    if size > 2 {
+        for _ in 0..2 {
+            if walk.heard[0] != "NONE" {
+                walk.join(0, "joins first").await?;
+            }
+        }
+        walk.sync(0).await?;
+    }
+    // Large groups park more than they answer.
+    for step in 0..if size > 3 { 24 } else { 40 } {
         walk.step = step;
         walk.one_step().await?;
     }
@@ -369,8 +399,8 @@ async fn walk(cx: Cx, seed: u64) -> Result<()> {
 }
 
 macro_rules! walks {
-    ($book:expr, $($name:literal = $seed:literal),* $(,)?) => {
-        $($book.add(&[], $name, |cx| Box::pin(walk(cx, $seed)));)*
+    ($book:expr, $size:literal, $($name:literal = $seed:literal),* $(,)?) => {
+        $($book.add(&[], $name, |cx| Box::pin(walk(cx, $seed, $size)));)*
     };
 }
 
@@ -379,6 +409,7 @@ pub fn add(book: &mut Book) {
     // Seed 304 hangs on which of several members leads next: not part of the contract.
     walks!(
         book,
+        2,
         "mixed-1" = 301,
         "mixed-2" = 302,
         "mixed-3" = 303,
@@ -406,5 +437,38 @@ pub fn add(book: &mut Book) {
         "mixed-26" = 326,
         "mixed-27" = 327,
         "mixed-28" = 328,
+    );
+    walks!(
+        book,
+        3,
+        "trio-1" = 401,
+        "trio-2" = 402,
+        "trio-3" = 403,
+        "trio-4" = 404,
+        "trio-5" = 405,
+        "trio-6" = 406,
+        "trio-7" = 407,
+        "trio-8" = 408,
+        "trio-9" = 409,
+        "trio-10" = 410,
+        "trio-11" = 411,
+        "trio-12" = 412,
+        "trio-13" = 413,
+        "trio-14" = 414,
+        "trio-15" = 415,
+        "trio-16" = 416,
+        "trio-17" = 417,
+        "trio-18" = 418,
+    );
+    book.group("small-group");
+    book.profile = Profile::SmallGroup;
+    // Seeds in which Kafka never has to choose a leader: who is refused is removed, A included.
+    walks!(
+        book,
+        5,
+        "walk-2" = 502,
+        "walk-7" = 507,
+        "walk-11" = 511,
+        "walk-12" = 512,
     );
 }

@@ -1,0 +1,20 @@
+//! The server over TCP: the real binary, asked by a small client that speaks our own codec.
+#![cfg(feature = "server")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of a test may fail it as the test itself"
+)]
+
+mod client;
+mod node;
+mod records;
+
+mod admin;
+mod hostile;
+mod metadata;
+mod produce_fetch;
+mod waiting;
+
+#[path = "../wire/schema.rs"]
+#[expect(dead_code, reason = "the tests of the codec need more of it")]
+mod schema;
