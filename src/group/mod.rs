@@ -42,7 +42,7 @@ mod settle;
 mod subscription;
 
 pub use classic::{Phase, Replacement};
-pub use effects::{Cause, Effect, End, Entry, GroupKey, Note, SeatId, Then, Timer, Why};
+pub use effects::{Cause, Effect, End, Entry, Full, GroupKey, Note, SeatId, Then, Timer, Why};
 pub use groups::{Due, Groups, Room};
 pub use record::{GroupMetadata, MemberMetadata, OffsetValue, Record};
 pub use reply::{

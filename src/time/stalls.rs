@@ -30,13 +30,6 @@ impl Stalls {
         }
     }
 
-    /// Forgets stalls that ended before `horizon`: no running deadline began before it.
-    pub fn forget_before(&mut self, horizon: Tick) {
-        while self.stalls.front().is_some_and(|(end, _)| *end < horizon) {
-            self.stalls.pop_front();
-        }
-    }
-
     /// For how long nobody was served since `from`, in milliseconds.
     pub fn unserved_ms_since(&self, from: Tick) -> u64 {
         self.stalls
@@ -68,14 +61,5 @@ mod tests {
             stalls.note(Tick(i * 100), 10);
         }
         assert_eq!(stalls.unserved_ms_since(Tick(0)), 400);
-    }
-
-    #[test]
-    fn old_stalls_are_forgotten() {
-        let mut stalls = Stalls::default();
-        stalls.note(Tick(100), 10);
-        stalls.note(Tick(200), 10);
-        stalls.forget_before(Tick(150));
-        assert_eq!(stalls.unserved_ms_since(Tick(0)), 10);
     }
 }

@@ -63,7 +63,7 @@ impl Roster {
             .map(|(id, _)| id)
     }
 
-    pub(super) fn instance_owner(&self, instance: &str) -> Option<&MemberId> {
+    pub(in crate::group) fn instance_owner(&self, instance: &str) -> Option<&MemberId> {
         self.statics.get(instance)
     }
 
