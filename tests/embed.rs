@@ -1,5 +1,10 @@
 //! The engine as a guest: in threads without a runtime, under any executor, beside another.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of a test may fail it as the test itself"
+)]
+
 mod common;
 
 use std::future::Future;
@@ -8,7 +13,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
-use std::time::Duration;
 
 use common::ledger::{Fate, Ledger};
 use common::*;
@@ -163,7 +167,7 @@ fn the_threads_of_an_engine_end_with_its_last_handle() {
         if Arc::strong_count(&clock) == 1 {
             return;
         }
-        std::thread::sleep(Duration::from_millis(1));
+        sleep_ms(1);
     }
     panic!("a thread of the engine is still there");
 }
@@ -300,7 +304,7 @@ fn crowd_on(shards: u32) {
         if crowd.engine.members() == 0 && (0..GROUPS).all(|n| is_empty(format!("g{n}"))) {
             return;
         }
-        std::thread::sleep(Duration::from_millis(1));
+        sleep_ms(1);
     }
     panic!("{} silent members are still there", crowd.engine.members());
 }

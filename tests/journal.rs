@@ -1,5 +1,10 @@
 //! The journal seam through the front door: what is answered, when, and what a restart finds.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of a test may fail it as the test itself"
+)]
+
 mod common;
 
 use common::ledger::{Fate, Ledger};
@@ -284,7 +289,7 @@ mod restarts {
                 }
                 15 => {
                     if let Some(joined) = &self.seats[seat].joined {
-                        let _ = ask_beat(&self.host.engine, self.seats[seat].group, joined);
+                        drop(ask_beat(&self.host.engine, self.seats[seat].group, joined));
                     }
                 }
                 _ if self.chance.below(8) == 0 => {
@@ -436,7 +441,7 @@ mod restarts {
                 }
                 // Settled by another thread: it only has to be scheduled.
                 std::thread::yield_now();
-                std::thread::sleep(std::time::Duration::from_millis(1));
+                sleep_ms(1);
             }
             panic!("a commit or deletion is not answered although all is settled");
         }
@@ -534,7 +539,7 @@ mod restarts {
         for _ in 0..150 {
             history.step();
         }
-        if seed % 2 == 0 {
+        if seed.is_multiple_of(2) {
             history.calm_down();
         }
         history.end();

@@ -1,5 +1,10 @@
 //! Limits are exact, whoever races for them, and each refusal is counted.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of a test may fail it as the test itself"
+)]
+
 mod common;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,10 @@
 //! What the engine does at its bounds, and after a panic: loud, clear, and for its part alone.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of a test may fail it as the test itself"
+)]
+
 mod common;
 
 use std::sync::Arc;

@@ -86,7 +86,14 @@ impl private::FromReply for Result<(), Refusal> {
             Reply::Heartbeat(outcome)
             | Reply::DeleteGroup(outcome)
             | Reply::TopicsDeleted(outcome) => Some(outcome),
-            _ => None,
+            Reply::Join(_)
+            | Reply::Sync(_)
+            | Reply::Leave(_)
+            | Reply::Commit(_)
+            | Reply::Fetch(_)
+            | Reply::OffsetDelete(_)
+            | Reply::Describe(_)
+            | Reply::List(_) => None,
         }
     }
 }

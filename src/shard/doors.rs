@@ -29,9 +29,7 @@ impl Doors {
         &mut self,
         seat: SeatId,
         group: GroupKey,
-        group_id: GroupId,
-        member: MemberId,
-        instance: Option<InstanceId>,
+        (group_id, member, instance): (GroupId, MemberId, Option<InstanceId>),
         now: Tick,
     ) {
         let beacon = self.beacon(group);

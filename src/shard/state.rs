@@ -199,7 +199,8 @@ impl ShardState {
     }
 
     fn reply(&mut self, to: ReplyTo, reply: Reply) {
-        if let Some(answer) = self.waiting.try_remove(to.0 as usize) {
+        let slot = usize::try_from(to.0).unwrap_or(usize::MAX);
+        if let Some(answer) = self.waiting.try_remove(slot) {
             // A receiver that is gone does not want to know.
             let _ = answer.send(reply);
         }
@@ -234,7 +235,15 @@ impl ShardState {
                     take_group(&commit.group);
                 }
             }
-            _ => {}
+            Request::Sync(_)
+            | Request::Heartbeat(_)
+            | Request::Leave(_)
+            | Request::Fetch(_)
+            | Request::OffsetDelete(_)
+            | Request::Describe(_)
+            | Request::DeleteGroup(_)
+            | Request::List(_)
+            | Request::TopicsDeleted(_) => {}
         }
         if !room.group {
             self.metrics().refusals(RefusalCause::GroupsMax).add(1);
@@ -414,8 +423,8 @@ impl ShardState {
                     member,
                     instance,
                 } => {
-                    self.doors
-                        .open(seat, group, group_id, member, instance, now.tick);
+                    let names = (group_id, member, instance);
+                    self.doors.open(seat, group, names, now.tick);
                 }
                 Effect::Unseat { seat, end } => self.doors.close(seat, end),
                 Effect::Publish {

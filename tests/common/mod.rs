@@ -210,6 +210,15 @@ pub fn fetched(engine: &Engine, group: &str, partition: i32) -> Option<i64> {
     committed.map(|value| value.offset)
 }
 
+/// Real time, for tests of real time and of other threads.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no virtual clock moves another process or another thread"
+)]
+pub fn sleep_ms(ms: u64) {
+    std::thread::sleep(std::time::Duration::from_millis(ms));
+}
+
 /// A small generator of chance, so that a seed tells the whole history.
 pub struct Chance(u64);
 
