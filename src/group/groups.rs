@@ -10,11 +10,12 @@ use super::facts::Facts;
 use super::offsets::fetch_from_nowhere;
 use super::reply::{LeftMember, Listed, Reply};
 use super::request::{CommitRequest, JoinRequest, LeaveRequest, ListRequest, ReplyTo, Request};
+use super::room::Room;
 use super::rules::Rules;
 use super::seats::Seats;
 use super::{Phase, classic};
 use crate::error::Refusal;
-use crate::ids::{Generation, GroupId, InstanceId};
+use crate::ids::{Generation, GroupId};
 use crate::time::{Now, Stalls, Tick};
 
 /// One group: its durable and its live half.
@@ -45,23 +46,6 @@ impl Group {
             matches!(request, Request::DeleteGroup(_)) && self.classic.phase == Phase::Empty;
         self.is_closing || !self.held.is_empty() || (removes && self.in_flight > 0)
     }
-}
-
-/// Whether there is room for more, within the limits that all shards share.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Room {
-    /// For one more group.
-    pub group: bool,
-    /// For one more member or pending member.
-    pub seat: bool,
-}
-
-impl Room {
-    /// Room for everything.
-    pub const PLENTY: Self = Self {
-        group: true,
-        seat: true,
-    };
 }
 
 /// What a session timer that fired means.
@@ -456,17 +440,6 @@ impl Groups {
     /// Nobody was served for `length_ms` until now: deadlines that were running are extended.
     pub fn stalled(&mut self, length_ms: u64, now: Now) {
         self.stalls.note(now.tick, length_ms);
-    }
-
-    /// Whether the join takes a seat that nobody has yet: a static member that comes back takes
-    /// its own.
-    pub fn takes_seat(&self, request: &JoinRequest) -> bool {
-        let owns = |instance: &InstanceId| {
-            self.find(&request.group)
-                .and_then(|it| it.classic.roster.instance_owner(instance.as_str()))
-                .is_some()
-        };
-        request.member.is_empty() && !request.instance.as_ref().is_some_and(owns)
     }
 
     /// What has become of a group that was told to hold its requests: once the first of them may

@@ -3,12 +3,13 @@
 use super::Phase;
 use super::classic::Turn;
 use super::effects::{Full, Note, Then};
-use super::groups::{Group, Groups};
+use super::groups::Group;
 use super::record::{OffsetValue, Record};
 use super::reply::{CommittedTopic, DeletedTopic, FetchedPartition, FetchedTopic, Reply};
 use super::request::{
     CommitPartition, CommitRequest, CommitTopic, FetchRequest, OffsetDeleteRequest, ReplyTo,
 };
+use super::room;
 use crate::error::Refusal;
 use crate::ids::TopicId;
 use crate::time::WallMs;
@@ -128,7 +129,7 @@ impl Turn<'_> {
     fn check_offsets_fit(&mut self, request: &CommitRequest) -> Result<(), Refusal> {
         let max = self.rules.group_offsets_max;
         let held = self.group.facts.offsets.len() + self.group.promised;
-        let asked = asked(request);
+        let asked = room::asked(request);
         // Most groups are far from their limit.
         let fits = |new: usize| new == 0 || held.saturating_add(new) <= max;
         if fits(asked) || fits(self.group.new_offsets(request)) {
@@ -234,49 +235,7 @@ impl Turn<'_> {
     }
 }
 
-/// The partitions of a commit.
-fn asked(request: &CommitRequest) -> usize {
-    request.topics.iter().map(|it| it.partitions.len()).sum()
-}
-
-impl Groups {
-    /// For how many offsets of the commit room must be found.
-    pub fn new_offsets(&self, request: &CommitRequest) -> usize {
-        self.find(&request.group)
-            .map_or_else(|| asked(request), |group| group.new_offsets(request))
-    }
-}
-
 impl Group {
-    /// The partitions that the group has no offset of. While some are being removed each one
-    /// counts: it may be gone when the commit is settled.
-    fn new_offsets(&self, request: &CommitRequest) -> usize {
-        if self.removals > 0 {
-            return asked(request);
-        }
-        let new_of = |topic: &CommitTopic| {
-            let row = self.facts.offsets.of_topic(topic.topic.as_str());
-            let is_new =
-                |at: &&CommitPartition| row.is_none_or(|it| !it.contains_key(&at.partition));
-            topic.partitions.iter().filter(is_new).count()
-        };
-        request.topics.iter().map(new_of).sum()
-    }
-
-    /// The same for the records of a commit.
-    fn new_offsets_of(&self, records: &[Record]) -> usize {
-        if self.removals > 0 {
-            return records.len();
-        }
-        let is_new = |record: &&Record| match record {
-            Record::Offset {
-                topic, partition, ..
-            } => self.facts.offsets.get(topic.as_str(), *partition).is_none(),
-            Record::Group { .. } => false,
-        };
-        records.iter().filter(is_new).count()
-    }
-
     /// What is committed; partitions without an offset are answered with none.
     pub(super) fn fetch(&self, request: FetchRequest) -> Vec<FetchedTopic> {
         if self.classic.phase == Phase::Dead {
