@@ -101,6 +101,25 @@ fn a_member_whose_request_waits_behind_the_journal_is_heard_before_it_is_expired
     assert_eq!(beat(&host.engine, "silent", &silent), unknown);
 }
 
+#[test]
+fn a_member_whose_request_waits_behind_many_others_is_heard_before_it_is_expired() {
+    let ledger = Ledger::new(Fate::AtOnce);
+    let host = Host::with_journal(config().takhin_mailbox_capacity(1_024), ledger.clone());
+    let joined = host.alone_in("g", 10_000);
+    ledger.set(Fate::OnCommand);
+    for offset in 0..900 {
+        // More than three drains of them.
+        drop(host.engine.commit(commit("other", None, offset)));
+    }
+    let queued = host.engine.commit(commit("g", Some(&joined), 3));
+    host.pass(21_000);
+    ledger.set(Fate::AtOnce);
+    ledger.settle_all();
+    host.engine.run_due();
+    assert!(queued.wait().is_ok());
+    assert_eq!(beat(&host.engine, "g", &joined), Ok(()));
+}
+
 /// Fills the mailbox again whenever the shard is about to have emptied it.
 #[derive(Debug, Default)]
 struct Feeder {

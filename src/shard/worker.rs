@@ -155,7 +155,11 @@ impl Shard {
 
     fn turn(&self, state: &mut ShardState, batch: &mut Batch<'_, Event>, now: Now) -> Turn {
         // Before anything else: who could not be heard is not to be expired for it.
-        let unserved_ms = self.unserved_ms.swap(0, Ordering::Relaxed);
+        // A load first: a turn is short, and this is news once in a blue moon.
+        let unserved_ms = match self.unserved_ms.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => self.unserved_ms.swap(0, Ordering::Relaxed),
+        };
         let now = state.begin_turn(now, unserved_ms);
         let mut taken = 0;
         // While the journal has enough to do, only its outcomes are taken.
