@@ -1,10 +1,5 @@
 //! What the engine does at its bounds, and after a panic: loud, clear, and for its part alone.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "the helpers of a test may fail it as the test itself"
-)]
-
 mod common;
 
 use std::sync::Arc;
@@ -185,16 +180,19 @@ fn a_mailbox_that_is_never_empty_does_not_keep_the_timers_from_firing() {
     assert!(left_at > 0 && left_at < 20, "{left_at}");
 }
 
+/// Two groups that live on that shard of two.
+fn names_on(shard: u32) -> [String; 2] {
+    let is_there = |it: &String| shard_of(&GroupId::from(it.as_str()), 2).0 == shard;
+    let mut names = (0..).map(|n| format!("g{n}")).filter(is_there);
+    std::array::from_fn(|_| names.next().expect("they never end"))
+}
+
 #[test]
 fn a_panic_in_a_step_poisons_its_shard_and_no_other() {
     let ledger = Ledger::new(Fate::AtOnce);
     let host = Host::with_journal(config().takhin_shards(2), ledger.clone());
-    let on = |shard: u32| {
-        let names = (0..).map(|n| format!("g{n}"));
-        let mut names = names.filter(move |it| shard_of(&GroupId::from(it.as_str()), 2).0 == shard);
-        [names.next().unwrap(), names.next().unwrap()]
-    };
-    let ([ill, ill_too], [well, _]) = (on(0), on(1));
+    let [ill, ill_too] = names_on(0);
+    let [well, _] = names_on(1);
     let joined = host.alone_in(&ill, 10_000);
     let healthy = host.alone_in(&well, 10_000);
     let handle = host.engine.member(&ill, joined.member.as_str()).unwrap();
@@ -251,13 +249,8 @@ fn what_a_failed_shard_had_taken_of_the_limits_is_free_again() {
         .takhin_members_max(1)
         .takhin_groups_max(1);
     let host = Host::with_journal(config.takhin_offsets_max(1), ledger.clone());
-    let names = |shard| {
-        (0..)
-            .map(|n| format!("g{n}"))
-            .find(|it| shard_of(&GroupId::from(it.as_str()), 2).0 == shard)
-            .unwrap()
-    };
-    let (ill, well) = (names(0), names(1));
+    let [ill, _] = names_on(0);
+    let [well, _] = names_on(1);
     let joined = host.alone_in(&ill, 10_000);
     let refused = host.engine.commit(commit(&well, None, 1)).wait();
     assert_eq!(refused, Err(Refusal::Overloaded));
