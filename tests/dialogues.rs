@@ -252,6 +252,7 @@ impl Script {
     fn line(&mut self, effect: Effect) -> String {
         match effect {
             Effect::Reply { to, reply } => format!("{}: {}", self.labels[&to], told(&reply)),
+            Effect::Again { to, .. } => format!("again: {}", self.labels[&to]),
             Effect::Append(entry) => format!("append {}", appended(&entry)),
             Effect::Seat { seat, member, .. } => {
                 self.seats.insert(seat, member.to_string());

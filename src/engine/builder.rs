@@ -10,7 +10,7 @@ use crate::ids::ShardId;
 use crate::journal::{Journal, LoadError, MemoryJournal};
 use crate::metrics::Metrics;
 use crate::session::Directory;
-use crate::shard::{Driver, DriverThread, Limits, Quota, Shard, Shared};
+use crate::shard::{Driver, Limits, Quota, Shard, Shared, start_driver};
 use crate::time::{Clock, SystemClock};
 
 /// Who fires the timers.
@@ -110,6 +110,8 @@ impl Builder {
             directory: Arc::clone(&directory),
             limits: Arc::new(limits(config)),
             metrics: Arc::clone(&metrics),
+            clock: Arc::clone(&self.clock),
+            has_drivers: self.driving == Driving::Threads,
         });
         let capacity = config.takhin_mailbox_capacity as usize;
         let open = |index| {
@@ -120,7 +122,7 @@ impl Builder {
         };
         let opened = (0..shards).map(open).collect::<Result<Vec<_>, _>>()?;
         let shards = opened.iter().map(|(shard, _)| Arc::clone(shard)).collect();
-        let drivers = Drivers::start(self.driving, opened, &self.clock)?;
+        start_drivers(self.driving, opened, &self.clock).map_err(OpenError::Thread)?;
         let durability = self.journal.durability();
         let inner = Inner {
             shards,
@@ -128,7 +130,6 @@ impl Builder {
             clock: self.clock,
             metrics,
             durability,
-            drivers,
         };
         Ok(Engine {
             inner: Arc::new(inner),
@@ -168,31 +169,16 @@ fn rules(config: &Config) -> Rules {
     }
 }
 
-/// The threads that drive the shards, if the host does not.
-pub(super) struct Drivers(Vec<DriverThread>);
-
-impl Drivers {
-    fn start(
-        driving: Driving,
-        shards: Vec<(Arc<Shard>, Driver)>,
-        clock: &Arc<dyn Clock>,
-    ) -> Result<Self, OpenError> {
-        let start = |(shard, bell): (Arc<Shard>, Driver)| {
-            DriverThread::start(&shard, bell, Arc::clone(clock)).map_err(OpenError::Thread)
-        };
-        match driving {
-            Driving::Threads => shards
-                .into_iter()
-                .map(start)
-                .collect::<Result<_, _>>()
-                .map(Self),
-            Driving::Host => Ok(Self(Vec::new())),
-        }
-    }
-
-    pub(super) fn stop(&self) {
-        for driver in &self.0 {
-            driver.stop();
-        }
+/// Starts the threads that drive the shards, if the host does not.
+fn start_drivers(
+    driving: Driving,
+    shards: Vec<(Arc<Shard>, Driver)>,
+    clock: &Arc<dyn Clock>,
+) -> std::io::Result<()> {
+    match driving {
+        Driving::Threads => shards
+            .into_iter()
+            .try_for_each(|(shard, bell)| start_driver(&shard, bell, Arc::clone(clock))),
+        Driving::Host => Ok(()),
     }
 }

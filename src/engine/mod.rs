@@ -49,7 +49,6 @@ struct Inner {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     durability: Durability,
-    drivers: builder::Drivers,
 }
 
 impl Engine {
@@ -171,13 +170,13 @@ impl Engine {
     }
 
     /// Does what is due, for hosts that drive the engine themselves ([`Driving::Host`]); returns
-    /// when it should be called again at the latest, `None`: not before something happens.
+    /// when it should be called again at the latest, `None`: not before something happens. An
+    /// engine with threads of its own is only told to look.
     pub fn run_due(&self) -> Option<Tick> {
-        let now = self.now();
         self.inner
             .shards
             .iter()
-            .filter_map(|shard| shard.run_due(now))
+            .filter_map(|shard| shard.run_due())
             .min()
     }
 
@@ -185,12 +184,14 @@ impl Engine {
     /// for hosts that drive the engine themselves.
     pub fn stalled(&self, ms: u64) {
         for shard in &self.inner.shards {
-            shard.stalled(ms, self.now());
+            shard.stalled(ms);
         }
     }
 
     /// Shuts the engine down: parked joins and syncs are answered that this is no longer the
-    /// coordinator, as Kafka does, everything later that it is not available. Idempotent.
+    /// coordinator, as Kafka does, everything later that it is not available. What is on its way
+    /// to the journal is answered by its outcome, or, that it is not available, when the last
+    /// handle of the engine goes. Idempotent.
     pub fn shutdown(&self) {
         self.inner.shutdown();
     }
@@ -219,7 +220,6 @@ impl Inner {
         for shard in &self.shards {
             shard.close(Refusal::NotAvailable, self.clock.now());
         }
-        self.drivers.stop();
     }
 }
 

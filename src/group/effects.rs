@@ -1,7 +1,7 @@
 //! What the state machine wants done outside, as plain data.
 
 use super::reply::{CommittedTopic, DeletedTopic, Reply};
-use super::request::ReplyTo;
+use super::request::{ReplyTo, Request};
 use super::{Phase, Record};
 use crate::ids::{Generation, GroupId, InstanceId, MemberId};
 use crate::time::Tick;
@@ -98,6 +98,17 @@ pub enum Why {
     GroupFull,
 }
 
+/// What a group has no more room for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Full {
+    /// Members (KIP-389).
+    Members,
+    /// Offsets.
+    Offsets,
+    /// Requests that wait for its removal.
+    Held,
+}
+
 /// Something worth counting.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "the fields say what they are")]
@@ -108,6 +119,7 @@ pub enum Note {
     RebalanceStarted(Cause),
     RebalanceCompleted,
     Expelled(Why),
+    Refused(Full),
     OffsetsCommitted(usize),
     OffsetsExpired(usize),
     OffsetsDeleted(usize),
@@ -124,6 +136,8 @@ pub enum Then {
         to: ReplyTo,
         /// With what.
         topics: Vec<CommittedTopic>,
+        /// How many of the offsets the group had not when this was decided.
+        new: usize,
     },
     /// The leader's assignments take effect.
     Assign {
@@ -151,6 +165,21 @@ pub enum Then {
     },
 }
 
+impl Then {
+    /// Offsets for which room was found and is kept until this is settled.
+    pub fn new_offsets(&self) -> usize {
+        match self {
+            Self::Committed { new, .. } => *new,
+            Self::Rest
+            | Self::Assign { .. }
+            | Self::Replaced(_)
+            | Self::OffsetsDeleted { .. }
+            | Self::Removed { .. }
+            | Self::TopicsDeleted { .. } => 0,
+        }
+    }
+}
+
 /// Records that are appended together or not at all, and what follows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
@@ -162,6 +191,17 @@ pub struct Entry {
     pub then: Then,
 }
 
+impl Entry {
+    /// Whether it takes offsets away.
+    pub(super) fn removes_offsets(&self) -> bool {
+        // A deletion's records are all of one kind.
+        matches!(
+            self.records.first(),
+            Some(Record::Offset { value: None, .. })
+        )
+    }
+}
+
 /// One thing to do outside, in the order in which it was decided.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Effect {
@@ -171,6 +211,13 @@ pub enum Effect {
         to: ReplyTo,
         /// With what.
         reply: Reply,
+    },
+    /// Handle a request again that was held back: at once, before any other.
+    Again {
+        /// What was asked.
+        request: Request,
+        /// By whom.
+        to: ReplyTo,
     },
     /// Make records durable, then settle.
     Append(Entry),

@@ -5,11 +5,12 @@ use std::collections::{HashMap, VecDeque};
 use slab::Slab;
 
 use super::classic::{Classic, Running, Turn};
-use super::effects::{Effect, End, GroupKey, Note, SeatId, Timer};
+use super::effects::{Effect, End, Full, GroupKey, Note, SeatId, Timer};
 use super::facts::Facts;
 use super::offsets::fetch_from_nowhere;
 use super::reply::{LeftMember, Listed, Reply};
 use super::request::{CommitRequest, JoinRequest, LeaveRequest, ListRequest, ReplyTo, Request};
+use super::room::Room;
 use super::rules::Rules;
 use super::seats::Seats;
 use super::{Phase, classic};
@@ -26,6 +27,10 @@ pub(super) struct Group {
     pub(super) classic: Classic,
     /// Entries handed over and not settled yet.
     pub(super) in_flight: u32,
+    /// Those of them that take offsets away.
+    pub(super) removals: u32,
+    /// The new offsets among them.
+    pub(super) promised: usize,
     /// The group's removal is one of them: nothing else may happen meanwhile.
     pub(super) is_closing: bool,
     /// Requests that wait for that, in order; at most [`Groups::HELD_MAX`].
@@ -41,23 +46,6 @@ impl Group {
             matches!(request, Request::DeleteGroup(_)) && self.classic.phase == Phase::Empty;
         self.is_closing || !self.held.is_empty() || (removes && self.in_flight > 0)
     }
-}
-
-/// Whether there is room for more, within the limits that all shards share.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Room {
-    /// For one more group.
-    pub group: bool,
-    /// For one more member or pending member.
-    pub seat: bool,
-}
-
-impl Room {
-    /// Room for everything.
-    pub const PLENTY: Self = Self {
-        group: true,
-        seat: true,
-    };
 }
 
 /// What a session timer that fired means.
@@ -154,7 +142,7 @@ impl Groups {
         self.groups.iter().map(|(_, group)| group)
     }
 
-    fn find(&self, id: &GroupId) -> Option<&Group> {
+    pub(super) fn find(&self, id: &GroupId) -> Option<&Group> {
         self.names.get(id).map(|slot| &self.groups[*slot])
     }
 
@@ -192,6 +180,8 @@ impl Groups {
             facts: Facts::default(),
             classic: Classic::new(now.wall),
             in_flight: 0,
+            removals: 0,
+            promised: 0,
             is_closing: false,
             held: VecDeque::new(),
             retention: None,
@@ -257,6 +247,7 @@ impl Groups {
             if held.len() < Self::HELD_MAX {
                 held.push_back((request, to));
             } else {
+                fx.push(Effect::Note(Note::Refused(Full::Held)));
                 fx.push(Effect::Reply {
                     to,
                     reply: request.refused(Refusal::Overloaded),
@@ -354,7 +345,7 @@ impl Groups {
         if known.is_none() && !request.member.is_empty() {
             return refuse(Refusal::UnknownMemberId);
         }
-        if (known.is_none() && !room.group) || (request.member.is_empty() && !room.seat) {
+        if (known.is_none() && !room.group) || (self.takes_seat(&request) && !room.seat) {
             return refuse(Refusal::Overloaded);
         }
         let key = known.unwrap_or_else(|| self.create(&request.group, now, fx));
@@ -459,21 +450,21 @@ impl Groups {
         self.stalls.note(now.tick, length_ms);
     }
 
-    /// What has become of a group that was told to hold its requests.
-    pub(super) fn release_held(&mut self, id: &GroupId, now: Now, fx: &mut Vec<Effect>) {
-        while let Some(group) = self.find_mut(id) {
-            let Some((request, to)) = group.held.pop_front() else {
-                return;
-            };
-            let held = std::mem::take(&mut group.held);
-            let must_hold = group.must_hold(&request);
+    /// What has become of a group that was told to hold its requests: once the first of them may
+    /// go on, all are asked again.
+    pub(super) fn release_held(&mut self, id: &GroupId, fx: &mut Vec<Effect>) {
+        let Some(group) = self.find_mut(id) else {
+            return;
+        };
+        let held = std::mem::take(&mut group.held);
+        if held
+            .front()
+            .is_some_and(|(first, _)| group.must_hold(first))
+        {
             group.held = held;
-            if must_hold {
-                group.held.push_front((request, to));
-                return;
-            }
-            self.dispatch(request, to, Room::PLENTY, now, fx);
+            return;
         }
+        fx.extend(held.into_iter().map(again));
     }
 
     /// Takes the group out; what was held for it is asked again of what comes after it.
@@ -488,9 +479,7 @@ impl Groups {
         fx.push(Effect::Note(Note::GroupRemoved {
             phase: group.classic.phase,
         }));
-        for (request, to) in group.held {
-            self.handle(request, to, Room::PLENTY, now, fx);
-        }
+        fx.extend(group.held.into_iter().map(again));
     }
 
     /// Drops groups of which the replayed records left nothing: they were removed.
@@ -539,6 +528,10 @@ impl Groups {
             }
         }
     }
+}
+
+fn again((request, to): (Request, ReplyTo)) -> Effect {
+    Effect::Again { request, to }
 }
 
 /// The answer of a group that does not exist: nobody it knows.

@@ -36,14 +36,15 @@ mod record;
 mod reply;
 mod request;
 mod retention;
+mod room;
 mod rules;
 mod seats;
 mod settle;
 mod subscription;
 
 pub use classic::{Phase, Replacement};
-pub use effects::{Cause, Effect, End, Entry, GroupKey, Note, SeatId, Then, Timer, Why};
-pub use groups::{Due, Groups, Room};
+pub use effects::{Cause, Effect, End, Entry, Full, GroupKey, Note, SeatId, Then, Timer, Why};
+pub use groups::{Due, Groups};
 pub use record::{GroupMetadata, MemberMetadata, OffsetValue, Record};
 pub use reply::{
     CommitResult, CommittedTopic, DeletedTopic, Described, DescribedMember, FetchResult,
@@ -55,4 +56,5 @@ pub use request::{
     FetchRequest, FetchTopic, HeartbeatRequest, JoinRequest, LeaveRequest, Leaver, ListRequest,
     OffsetDeleteRequest, OffsetDeleteTopic, Protocol, ReplyTo, Request, SyncRequest, TopicDeletion,
 };
+pub use room::Room;
 pub use rules::Rules;

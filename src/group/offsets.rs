@@ -2,13 +2,14 @@
 
 use super::Phase;
 use super::classic::Turn;
-use super::effects::Then;
+use super::effects::{Full, Note, Then};
 use super::groups::Group;
 use super::record::{OffsetValue, Record};
 use super::reply::{CommittedTopic, DeletedTopic, FetchedPartition, FetchedTopic, Reply};
 use super::request::{
     CommitPartition, CommitRequest, CommitTopic, FetchRequest, OffsetDeleteRequest, ReplyTo,
 };
+use super::room;
 use crate::error::Refusal;
 use crate::ids::TopicId;
 use crate::time::WallMs;
@@ -42,7 +43,8 @@ impl Turn<'_> {
         if records.is_empty() {
             return self.reply(to, Reply::Commit(Ok(topics)));
         }
-        self.append(records, Then::Committed { to, topics });
+        let new = self.group.new_offsets_of(&records);
+        self.append(records, Then::Committed { to, topics, new });
     }
 
     fn commit_topic(
@@ -124,31 +126,17 @@ impl Turn<'_> {
     }
 
     /// Whether the group has room for the partitions that it has no offset of yet.
-    fn check_offsets_fit(&self, request: &CommitRequest) -> Result<(), Refusal> {
-        let (offsets, max) = (&self.group.facts.offsets, self.rules.group_offsets_max);
-        let asked: usize = request.topics.iter().map(|it| it.partitions.len()).sum();
-        if offsets.len().saturating_add(asked) <= max {
+    fn check_offsets_fit(&mut self, request: &CommitRequest) -> Result<(), Refusal> {
+        let max = self.rules.group_offsets_max;
+        let held = self.group.facts.offsets.len() + self.group.promised;
+        let asked = room::asked(request);
+        // Most groups are far from their limit.
+        let fits = |new: usize| new == 0 || held.saturating_add(new) <= max;
+        if fits(asked) || fits(self.group.new_offsets(request)) {
             return Ok(());
         }
-        let is_new = |topic: &CommitTopic, at: &CommitPartition| {
-            offsets.get(topic.topic.as_str(), at.partition).is_none()
-        };
-        let new: usize = request
-            .topics
-            .iter()
-            .map(|topic| {
-                topic
-                    .partitions
-                    .iter()
-                    .filter(|at| is_new(topic, at))
-                    .count()
-            })
-            .sum();
-        if new == 0 || offsets.len().saturating_add(new) <= max {
-            Ok(())
-        } else {
-            Err(Refusal::Overloaded)
-        }
+        self.note(Note::Refused(Full::Offsets));
+        Err(Refusal::Overloaded)
     }
 
     /// Deletes offsets of topics that nobody reads.

@@ -30,18 +30,21 @@ impl Groups {
                 self.apply(record, now);
             }
         }
+        let removes_offsets = entry.removes_offsets();
         let (key, then) = (entry.group, entry.then);
         let id = self.id_of(key);
         let removed = matches!(then, Then::Removed { .. });
         let records = entry.records;
         self.take_turn(key, now, fx, |turn| {
             turn.group.in_flight -= 1;
+            turn.group.promised -= then.new_offsets();
+            turn.group.removals -= u32::from(removes_offsets);
             turn.follow(then, &records, outcome);
         });
         if removed && outcome.is_ok() {
             self.remove(key, now, fx);
         } else if let Some(id) = id {
-            self.release_held(&id, now, fx);
+            self.release_held(&id, fx);
         }
     }
 
@@ -91,7 +94,7 @@ impl Turn<'_> {
     fn follow(&mut self, then: Then, records: &[Record], outcome: Result<(), Refusal>) {
         match then {
             Then::Rest => {}
-            Then::Committed { to, topics } => {
+            Then::Committed { to, topics, .. } => {
                 if outcome.is_ok() {
                     self.note(Note::OffsetsCommitted(records.len()));
                     self.arm_retention_after_commit(records);

@@ -13,7 +13,7 @@ mod memory;
 pub mod schema;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::Weak;
 
 pub use memory::MemoryJournal;
 
@@ -110,11 +110,12 @@ pub(crate) trait Outcomes: Send + Sync {
 /// The right and duty to say what became of one batch.
 pub struct Done {
     ticket: Ticket,
-    to: Option<Arc<dyn Outcomes>>,
+    // Weak: a journal that never settles must not keep the engine, nor those who wait.
+    to: Option<Weak<dyn Outcomes>>,
 }
 
 impl Done {
-    pub(crate) fn new(ticket: Ticket, to: Arc<dyn Outcomes>) -> Self {
+    pub(crate) fn new(ticket: Ticket, to: Weak<dyn Outcomes>) -> Self {
         Self {
             ticket,
             to: Some(to),
@@ -127,8 +128,9 @@ impl Done {
     }
 
     /// Says that the batch is durable, or why it is not; the refusal is what clients are told.
+    /// After the engine is gone it has no effect.
     pub fn settle(mut self, outcome: Result<(), Refusal>) {
-        if let Some(to) = self.to.take() {
+        if let Some(to) = self.to.take().and_then(|to| to.upgrade()) {
             to.settled(self.ticket, outcome);
         }
     }
@@ -136,7 +138,7 @@ impl Done {
 
 impl Drop for Done {
     fn drop(&mut self) {
-        if let Some(to) = self.to.take() {
+        if let Some(to) = self.to.take().and_then(|to| to.upgrade()) {
             to.settled(self.ticket, Err(Refusal::NotAvailable));
         }
     }

@@ -81,7 +81,7 @@ kinds! {
         GroupFull "group_full",
     }
 
-    /// Why the engine refused a request before a group saw it.
+    /// Why the engine refused a request for want of room.
     RefusalCause {
         /// The shard's mailbox is full.
         MailboxFull "mailbox_full",
@@ -91,6 +91,10 @@ kinds! {
         MembersMax "members_max",
         /// The node or the group has its most offsets.
         OffsetsMax "offsets_max",
+        /// The group has its most members (KIP-389).
+        GroupFull "group_full",
+        /// The group has its most requests waiting for its removal.
+        GroupBusy "group_busy",
         /// The shard failed and takes no more work.
         ShardFailed "shard_failed",
         /// The engine is stopping.

@@ -7,14 +7,6 @@ use crate::ids::{Generation, GroupId, InstanceId, MemberId};
 use crate::session::{self, Beacon, Directory, Ended, Session};
 use crate::time::Tick;
 
-/// Who beats.
-#[derive(Debug)]
-pub(super) struct Names {
-    pub(super) group: GroupId,
-    pub(super) member: MemberId,
-    pub(super) instance: Option<InstanceId>,
-}
-
 /// The sessions of the shard's seats and the beacons of its groups, each by slot.
 #[derive(Debug)]
 pub(super) struct Doors {
@@ -33,14 +25,15 @@ impl Doors {
     }
 
     /// Opens the door for a member.
-    pub(super) fn open(&mut self, seat: SeatId, group: GroupKey, names: Names, now: Tick) {
+    pub(super) fn open(
+        &mut self,
+        seat: SeatId,
+        group: GroupKey,
+        (group_id, member, instance): (GroupId, MemberId, Option<InstanceId>),
+        now: Tick,
+    ) {
         let beacon = self.beacon(group);
-        let Names {
-            group,
-            member,
-            instance,
-        } = names;
-        let session = Arc::new(Session::new(group, member, instance, beacon, now));
+        let session = Arc::new(Session::new(group_id, member, instance, beacon, now));
         if self.directory.insert(&session).is_err() {
             // The members' quota is as large as the directory, so that this is not reached; if it
             // is, the member's heartbeats go through the mailbox.

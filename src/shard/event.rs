@@ -19,8 +19,6 @@ pub(crate) enum Event {
         ticket: Ticket,
         outcome: Result<(), Refusal>,
     },
-    /// The process was not served for that long.
-    Stalled { ms: u64 },
-    /// The shard is given up; later requests are refused with this.
+    /// The shard is given up; later requests are refused with this. Comes once.
     Close { refusal: Refusal },
 }

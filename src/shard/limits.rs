@@ -28,15 +28,14 @@ impl Quota {
             .is_ok()
     }
 
-    /// Sets what was reserved for a step against what it came to.
-    pub(crate) fn account(&self, reserved: usize, before: usize, after: usize) {
-        let (given, owed) = (before + reserved, after);
-        if given > owed {
-            self.taken.fetch_sub(given - owed, Ordering::Relaxed);
-        } else if owed > given {
+    /// Sets what somebody has taken against what they need of it.
+    pub(crate) fn account(&self, taken: usize, needed: usize) {
+        if taken > needed {
+            self.taken.fetch_sub(taken - needed, Ordering::Relaxed);
+        } else if needed > taken {
             // What was loaded from the journal was acknowledged once: it stays, and the bound
             // shows for what comes next.
-            self.taken.fetch_add(owed - given, Ordering::Relaxed);
+            self.taken.fetch_add(needed - taken, Ordering::Relaxed);
         }
     }
 
@@ -63,10 +62,10 @@ mod tests {
         let quota = Quota::new(3);
         assert!(quota.reserve(2));
         assert!(!quota.reserve(2));
-        quota.account(2, 0, 1);
+        quota.account(2, 1);
         assert!(quota.reserve(2));
         assert_eq!(quota.taken(), 3);
-        quota.account(0, 3, 0);
+        quota.account(3, 0);
         assert_eq!(quota.taken(), 0);
     }
 }

@@ -88,6 +88,44 @@ fn an_owner_that_does_not_look_again_would_be_seen() {
     hand_over(Mutation::NoSecondLook);
 }
 
+/// The control event that ends the waiting of requests.
+const OPENS: u32 = 10;
+
+/// Takes requests only after the event that opens, and says that it holds them till then.
+fn hold_until_open(log: &mut Vec<u32>, batch: &mut Batch<'_, u32>) -> Turn {
+    while let Some(event) = if log.contains(&OPENS) {
+        batch.next()
+    } else {
+        batch.next_control()
+    } {
+        log.push(event);
+    }
+    Turn {
+        holds: !log.contains(&OPENS),
+        ..Turn::default()
+    }
+}
+
+#[test]
+fn a_request_that_is_held_is_served_after_the_event_that_opens() {
+    check(3, || {
+        let (shard, _driver) = Loop::new(Vec::new(), &config(4));
+        let shard = Arc::new(shard);
+        let other = {
+            let shard = Arc::clone(&shard);
+            thread::spawn(move || {
+                shard.submit(1).expect("there is room");
+                assert!(matches!(shard.run(hold_until_open), Ran::Idle | Ran::Busy));
+            })
+        };
+        shard.submit_control(OPENS).expect("there is room");
+        assert!(matches!(shard.run(hold_until_open), Ran::Idle | Ran::Busy));
+        other.join().expect("ends");
+        assert!(shard.mailbox().is_empty(), "an event is left behind");
+        assert_eq!(served(&shard), [1, OPENS]);
+    });
+}
+
 /// Drives until all is served; loom reports a deadlock if a ring is lost.
 fn drive_until(shard: &Loop, driver: &Driver, count: &AtomicUsize, all: usize) {
     loop {

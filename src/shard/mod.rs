@@ -30,7 +30,7 @@ mod state;
 mod worker;
 
 pub use answer::{Answer, Outcome};
-pub(crate) use driver::DriverThread;
+pub(crate) use driver::start as start_driver;
 pub(crate) use limits::{Limits, Quota};
 pub use mailbox::{Batch, Mailbox, MailboxConfig, Rejected};
 pub use ownership::{Drive, Driver, Ran, ShardLoop, Turn};

@@ -1,7 +1,7 @@
 //! From the group's notes to the shard's counters.
 
-use crate::group::{Cause, Note, Phase, Why};
-use crate::metrics::{ExpulsionCause, GroupPhase, RebalanceCause, ShardMetrics};
+use crate::group::{Cause, Full, Note, Phase, Why};
+use crate::metrics::{ExpulsionCause, GroupPhase, RebalanceCause, RefusalCause, ShardMetrics};
 
 pub(super) fn count(metrics: &ShardMetrics, note: Note) {
     let many = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
@@ -12,6 +12,7 @@ pub(super) fn count(metrics: &ShardMetrics, note: Note) {
         Note::RebalanceStarted(cause) => metrics.rebalances(rebalance(cause)).add(1),
         Note::RebalanceCompleted => metrics.rebalances_completed.add(1),
         Note::Expelled(why) => metrics.expulsions(expulsion(why)).add(1),
+        Note::Refused(full) => metrics.refusals(refusal(full)).add(1),
         Note::OffsetsCommitted(n) => metrics.offset_commits.add(many(n)),
         Note::OffsetsExpired(n) => metrics.offset_expirations.add(many(n)),
         Note::OffsetsDeleted(n) => metrics.offset_deletions.add(many(n)),
@@ -47,5 +48,13 @@ fn expulsion(why: Why) -> ExpulsionCause {
         Why::Join => ExpulsionCause::RebalanceTimeout,
         Why::Sync => ExpulsionCause::SyncTimeout,
         Why::GroupFull => ExpulsionCause::GroupFull,
+    }
+}
+
+fn refusal(full: Full) -> RefusalCause {
+    match full {
+        Full::Members => RefusalCause::GroupFull,
+        Full::Offsets => RefusalCause::OffsetsMax,
+        Full::Held => RefusalCause::GroupBusy,
     }
 }

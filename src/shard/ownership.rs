@@ -67,6 +67,9 @@ pub struct Turn {
     pub wake_at: Option<Tick>,
     /// Whether more is due already than this turn did, events in the mailbox aside.
     pub more: bool,
+    /// Whether the requests in the mailbox are left there on purpose, until a control event
+    /// comes: nobody is to look again for their sake.
+    pub holds: bool,
 }
 
 /// What became of a run.
@@ -270,12 +273,16 @@ impl<S, E> ShardLoop<S, E> {
     ) -> Ran {
         let mut left = self.drain_max;
         for turns_left in (0..TURNS_MAX).rev() {
-            let Some(more) = self.turn(is_driver, &mut left, &mut turn) else {
+            let Some(done) = self.turn(is_driver, &mut left, &mut turn) else {
                 return self.poison();
             };
             let spent = left == 0 || turns_left == 0;
-            let waits = !self.mailbox.is_empty();
-            if more || (spent && waits) {
+            let waits = if done.holds {
+                self.mailbox.controls() > 0
+            } else {
+                !self.mailbox.is_empty()
+            };
+            if done.more || (spent && waits) {
                 break;
             }
             if waits {
@@ -291,13 +298,13 @@ impl<S, E> ShardLoop<S, E> {
         Ran::More
     }
 
-    /// One turn; whether more is due, `None` if it panicked.
+    /// One turn; `None` if it panicked.
     fn turn(
         &self,
         is_driver: bool,
         left: &mut usize,
         turn: &mut impl FnMut(&mut S, &mut Batch<'_, E>) -> Turn,
-    ) -> Option<bool> {
+    ) -> Option<Turn> {
         // The word has made this thread the only one to come here, so the lock is free; that it
         // is not, or that the state is gone, would be a panic's doing.
         let mut guard = self.held.try_lock().ok()?;
@@ -316,7 +323,7 @@ impl<S, E> ShardLoop<S, E> {
             held.driver = DriverSleeps::No;
             self.ring();
         }
-        Some(done.more)
+        Some(done)
     }
 
     /// Becomes the owner, or leaves a mark for the owner that there is.

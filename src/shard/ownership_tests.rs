@@ -36,7 +36,7 @@ fn served(shard: &ShardLoop<Log, u32>) -> Log {
 fn due(tick: u64) -> Turn {
     Turn {
         wake_at: Some(Tick(tick)),
-        more: false,
+        ..Turn::default()
     }
 }
 
@@ -115,6 +115,33 @@ fn a_drain_of_exactly_its_maximum_is_complete() {
 }
 
 #[test]
+fn requests_that_are_held_wait_for_a_control_event_and_nobody_spins() {
+    let (shard, _driver) = shard();
+    let hold = |log: &mut Log, batch: &mut Batch<'_, u32>| {
+        log.extend(std::iter::from_fn(|| batch.next_control()));
+        Turn {
+            holds: true,
+            ..Turn::default()
+        }
+    };
+    let mut turns = 0;
+    for event in [1, 2] {
+        shard.submit(event).unwrap();
+        let ran = shard.run(|log, batch| {
+            turns += 1;
+            hold(log, batch)
+        });
+        assert_eq!(ran, Ran::Idle);
+    }
+    assert_eq!((turns, rings(&shard)), (2, 0));
+    assert_eq!(shard.drive(hold), Drive::ParkUntil(None));
+    assert_eq!(shard.mailbox().requests(), 2);
+    shard.submit_control(10).unwrap();
+    assert_eq!(shard.run(serve), Ran::Idle);
+    assert_eq!(served(&shard), [10, 1, 2]);
+}
+
+#[test]
 fn turns_end_though_each_brings_the_next() {
     let (shard, _driver) = shard();
     shard.submit(1).unwrap();
@@ -143,8 +170,8 @@ fn more_that_is_due_is_left_to_the_driver() {
     let (shard, _driver) = shard();
     shard.submit(1).unwrap();
     let more = Turn {
-        wake_at: None,
         more: true,
+        ..Turn::default()
     };
     assert_eq!(shard.run(|_, _| more), Ran::More);
     assert_eq!(rings(&shard), 1);

@@ -1,24 +1,33 @@
 //! What a shard owns, and one step of it: an event in, its effects carried out.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use slab::Slab;
 use tokio::sync::oneshot;
 
-use super::doors::{Doors, Names};
+use super::doors::Doors;
 use super::event::Event;
 use super::limits::Limits;
 use super::notes;
 use crate::error::Refusal;
 use crate::group::{
-    Due, Effect, Entry, Groups, Reply, ReplyTo, Request, Room, Rules, SeatId, Then, Timer,
+    Due, Effect, Entry, Groups, Reply, ReplyTo, Request, Room, Rules, SeatId, Timer,
 };
 use crate::ids::ShardId;
 use crate::journal::{Batch, Done, Journal, LoadError, Outcomes, Ticket};
-use crate::metrics::{Metrics, RefusalCause, ShardMetrics};
+use crate::metrics::{GroupPhase, Metrics, RefusalCause, ShardMetrics};
 use crate::session::Directory;
-use crate::time::{Now, Tick, Wheel, WheelConfig};
+use crate::time::{Clock, Now, Tick, Wheel, WheelConfig};
+
+/// While members are watched a shard with a thread of its own takes a turn at least this often,
+/// in milliseconds, so that a turn that comes late tells that the process was stopped. Two
+/// wake-ups a second cost nothing.
+const PULSE_MS: u64 = 500;
+
+/// A turn that is later than its pulse by more than this, in milliseconds, is no matter of
+/// scheduling any more.
+const STALL_MS: u64 = 250;
 
 /// What a shard shares with its engine.
 #[derive(Debug)]
@@ -27,6 +36,9 @@ pub(crate) struct Shared {
     pub(crate) directory: Arc<Directory>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Whether each shard has a thread of its own; else the host drives them.
+    pub(crate) has_drivers: bool,
 }
 
 /// Everything that one shard owns. Whoever holds it is the shard.
@@ -38,14 +50,24 @@ pub(crate) struct ShardState {
     wheel: Wheel<Timer>,
     doors: Doors,
     waiting: Slab<oneshot::Sender<Reply>>,
+    /// Requests that were held back and are now asked again, before any other.
+    again: VecDeque<(Request, ReplyTo)>,
     /// Decided in this drain and not handed over yet.
     batch: Vec<Entry>,
     /// Handed over and not settled yet, in order.
-    in_flight: VecDeque<(Ticket, Vec<Entry>)>,
+    in_flight: VecDeque<InFlight>,
     term: u64,
     last_index: u64,
     /// The shard was given up: everything is refused with this.
     closed: Option<Refusal>,
+    /// The time of the latest turn.
+    latest: Now,
+    /// Where the timers stand that wait for a mailbox which is never empty.
+    backlog: Option<Backlog>,
+    /// New offsets that are on their way to the journal.
+    promised: usize,
+    /// What this shard holds of the limits that all shards share.
+    taken: Counts,
     fx: Vec<Effect>,
     fired: Vec<Timer>,
     /// Armed for no later than the step that armed them; at most one a seat and three a group.
@@ -72,11 +94,16 @@ impl ShardState {
             wheel,
             doors,
             waiting: Slab::new(),
+            again: VecDeque::new(),
             batch: Vec::new(),
             in_flight: VecDeque::new(),
             term: 1,
             last_index: 0,
             closed: None,
+            latest: now,
+            backlog: None,
+            promised: 0,
+            taken: Counts::default(),
             fx: Vec::new(),
             fired: Vec::new(),
             due: VecDeque::new(),
@@ -94,13 +121,43 @@ impl ShardState {
     /// As [`Journal::load`]; the shard must not be used then.
     pub(crate) fn load(&mut self, now: Now) -> Result<(), LoadError> {
         let journal = Arc::clone(&self.shared.journal);
-        let before = self.counts();
         journal.load(self.id, &mut |record| self.groups.apply(&record, now))?;
         let mut fx = std::mem::take(&mut self.fx);
         self.groups.revive(now, &mut fx);
         self.carry_out(fx, now);
-        self.account(before, Reserved::default());
+        self.account();
         Ok(())
+    }
+
+    /// Begins a turn. Answers with its time, which is never before that of the turn before:
+    /// threads read the clock before they own the loop.
+    ///
+    /// A turn that comes much too late, whoever takes it, means that nobody was served
+    /// meanwhile: deadlines are extended by that before anything is looked at.
+    pub(crate) fn begin_turn(&mut self, now: Now, unserved_ms: u64) -> Now {
+        let before = self.latest;
+        if now.tick > before.tick {
+            self.latest = now;
+        }
+        if unserved_ms > 0 {
+            self.stalled(unserved_ms);
+        }
+        let gone_ms = now.tick.since_ms(before.tick);
+        if self.shared.has_drivers && self.has_members() && gone_ms > PULSE_MS + STALL_MS {
+            self.stalled(gone_ms);
+        }
+        self.latest
+    }
+
+    fn stalled(&mut self, ms: u64) {
+        tracing::warn!(
+            shard = self.id.0,
+            ms,
+            "the shard was not served; deadlines extended"
+        );
+        self.metrics().loop_stalls.add(1);
+        self.metrics().loop_stalled_ms.add(ms);
+        self.groups.stalled(ms, self.latest);
     }
 
     /// Takes one event.
@@ -109,72 +166,73 @@ impl ShardState {
         match event {
             Event::Request { request, answer } => self.request(request, answer, now),
             Event::Settled { ticket, outcome } => self.settled(ticket, outcome, now),
-            Event::Stalled { ms } => {
-                tracing::warn!(
-                    shard = self.id.0,
-                    ms,
-                    "the shard was not served; deadlines extended"
-                );
-                self.metrics().loop_stalls.add(1);
-                self.metrics().loop_stalled_ms.add(ms);
-                self.groups.stalled(ms, now);
-            }
             Event::Close { refusal } => self.close(refusal, now),
         }
     }
 
     fn request(&mut self, request: Request, answer: oneshot::Sender<Reply>, now: Now) {
-        if let Some(refusal) = self.closed {
-            // The receiver may be gone: then nobody waits for the answer.
-            let _ = answer.send(request.refused(refusal));
-            return;
-        }
-        let before = self.counts();
-        let (reserved, room) = match self.reserve(&request) {
-            Ok(granted) => granted,
-            Err(cause) => {
-                self.metrics().refusals(cause).add(1);
-                let _ = answer.send(request.refused(Refusal::Overloaded));
-                return;
-            }
-        };
         let to = ReplyTo(self.waiting.insert(answer) as u64);
-        let mut fx = std::mem::take(&mut self.fx);
-        self.groups.handle(request, to, room, now, &mut fx);
-        let kept = committed_records(&fx);
-        self.carry_out(fx, now);
-        self.account(before, Reserved { kept, ..reserved });
+        self.handle(request, to, now);
+        self.ask_again(now);
     }
 
-    /// Takes what the request may need of the limits that all shards share.
-    fn reserve(&self, request: &Request) -> Result<(Reserved, Room), RefusalCause> {
+    /// Asks what was held back, in order, before anything that came later.
+    fn ask_again(&mut self, now: Now) {
+        while let Some((request, to)) = self.again.pop_front() {
+            self.handle(request, to, now);
+        }
+    }
+
+    fn handle(&mut self, request: Request, to: ReplyTo, now: Now) {
+        if let Some(refusal) = self.closed {
+            self.metrics().refusals(RefusalCause::Stopping).add(1);
+            return self.reply(to, request.refused(refusal));
+        }
+        let Some(room) = self.reserve(&request) else {
+            self.metrics().refusals(RefusalCause::OffsetsMax).add(1);
+            return self.reply(to, request.refused(Refusal::Overloaded));
+        };
+        let mut fx = std::mem::take(&mut self.fx);
+        self.groups.handle(request, to, room, now, &mut fx);
+        self.carry_out(fx, now);
+        self.account();
+    }
+
+    fn reply(&mut self, to: ReplyTo, reply: Reply) {
+        let slot = usize::try_from(to.0).unwrap_or(usize::MAX);
+        if let Some(answer) = self.waiting.try_remove(slot) {
+            // A receiver that is gone does not want to know.
+            let _ = answer.send(reply);
+        }
+    }
+
+    /// Takes what the request may need of the limits that all shards share; `None`: there is no
+    /// room for its offsets.
+    fn reserve(&mut self, request: &Request) -> Option<Room> {
         let limits = &self.shared.limits;
-        let mut reserved = Reserved::default();
         let mut room = Room::PLENTY;
+        let mut take_group = |id| {
+            if !self.groups.contains(id) {
+                room.group = limits.groups.reserve(1);
+                self.taken.groups += usize::from(room.group);
+            }
+        };
         match request {
             Request::Join(join) => {
-                if !self.groups.contains(&join.group) {
-                    room.group = limits.groups.reserve(1);
-                    reserved.groups = usize::from(room.group);
-                }
-                if join.member.is_empty() {
+                take_group(&join.group);
+                if self.groups.takes_seat(join) {
                     room.seat = limits.members.reserve(1);
-                    reserved.seats = usize::from(room.seat);
+                    self.taken.seats += usize::from(room.seat);
                 }
             }
             Request::Commit(commit) => {
-                let asked = commit
-                    .topics
-                    .iter()
-                    .map(|topic| topic.partitions.len())
-                    .sum();
-                if !limits.offsets.reserve(asked) {
-                    return Err(RefusalCause::OffsetsMax);
+                let new = self.groups.new_offsets(commit);
+                if !limits.offsets.reserve(new) {
+                    return None;
                 }
-                reserved.offsets = asked;
-                if commit.generation.0 < 0 && !self.groups.contains(&commit.group) {
-                    room.group = limits.groups.reserve(1);
-                    reserved.groups = usize::from(room.group);
+                self.taken.offsets += new;
+                if commit.generation.0 < 0 {
+                    take_group(&commit.group);
                 }
             }
             Request::Sync(_)
@@ -193,120 +251,149 @@ impl ShardState {
         if !room.seat {
             self.metrics().refusals(RefusalCause::MembersMax).add(1);
         }
-        Ok((reserved, room))
+        Some(room)
     }
 
-    fn counts(&self) -> Counts {
-        Counts {
+    /// Sets what was taken of the shared limits against what a step came to.
+    fn account(&mut self) {
+        let owed = Counts {
             groups: self.groups.len(),
             seats: self.groups.seats(),
-            offsets: self.groups.offsets(),
-        }
-    }
-
-    /// Sets what a step reserved against what it came to.
-    fn account(&mut self, before: Counts, reserved: Reserved) {
-        let after = self.counts();
-        let limits = &self.shared.limits;
-        limits
-            .groups
-            .account(reserved.groups, before.groups, after.groups);
-        limits
-            .members
-            .account(reserved.seats, before.seats, after.seats);
-        // Offsets that are on their way stay reserved until they are settled.
-        limits.offsets.account(
-            reserved.offsets,
-            before.offsets,
-            after.offsets + reserved.kept,
-        );
-        let delta = |before: usize, after: usize| {
-            i64::try_from(after).unwrap_or(i64::MAX) - i64::try_from(before).unwrap_or(i64::MAX)
+            // Offsets that are on their way stay taken until they are settled.
+            offsets: self.groups.offsets() + self.promised,
         };
-        self.metrics().members.add(delta(before.seats, after.seats));
-        self.metrics()
-            .offsets
-            .add(delta(before.offsets, after.offsets));
-        self.metrics()
-            .parked
-            .set(i64::try_from(self.waiting.len()).unwrap_or(i64::MAX));
+        let taken = std::mem::replace(&mut self.taken, owed);
+        let limits = &self.shared.limits;
+        limits.groups.account(taken.groups, owed.groups);
+        limits.members.account(taken.seats, owed.seats);
+        limits.offsets.account(taken.offsets, owed.offsets);
+        let shown = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        let metrics = self.metrics();
+        metrics.members.set(shown(owed.seats));
+        metrics.offsets.set(shown(self.groups.offsets()));
+        metrics.parked.set(shown(self.waiting.len()));
     }
 
+    /// What became of a batch. Outcomes are followed in the order of their batches, whatever
+    /// order they come in.
     fn settled(&mut self, ticket: Ticket, outcome: Result<(), Refusal>, now: Now) {
-        if self
-            .in_flight
-            .front()
-            .is_none_or(|(first, _)| *first != ticket)
-        {
+        let batch = self.in_flight.iter_mut().find(|it| it.ticket == ticket);
+        let Some(batch) = batch else {
             tracing::error!(
                 shard = self.id.0,
                 ?ticket,
                 "an outcome of a batch that nobody awaits"
             );
             return;
-        }
-        let Some((_, entries)) = self.in_flight.pop_front() else {
-            return;
         };
-        for entry in entries {
-            let before = self.counts();
-            let is_commit = matches!(entry.then, Then::Committed { .. });
-            let offsets = if is_commit { entry.records.len() } else { 0 };
-            let mut fx = std::mem::take(&mut self.fx);
-            self.groups.settle(entry, outcome, now, &mut fx);
-            let kept = committed_records(&fx);
-            self.carry_out(fx, now);
-            self.account(
-                before,
-                Reserved {
-                    offsets,
-                    kept,
-                    ..Reserved::default()
-                },
-            );
+        batch.outcome = Some(outcome);
+        while let Some(outcome) = self.in_flight.front().and_then(|it| it.outcome) {
+            let entries = self.in_flight.pop_front().map(|it| it.entries);
+            for entry in entries.into_iter().flatten() {
+                self.promised -= entry.then.new_offsets();
+                let mut fx = std::mem::take(&mut self.fx);
+                self.groups.settle(entry, outcome, now, &mut fx);
+                self.carry_out(fx, now);
+                self.account();
+                self.ask_again(now);
+            }
         }
     }
 
     /// Fires what is due, about `max` timers; whether more is due.
-    pub(crate) fn fire_due(&mut self, now: Now, max: usize) -> bool {
-        let mut fired = std::mem::take(&mut self.fired);
-        let more = self.wheel.advance(now.tick, max, &mut fired);
-        for timer in fired.drain(..) {
-            self.fire(timer, now);
+    ///
+    /// Whoever was heard must be heard before anyone is expired for silence. So timers wait until
+    /// the mailbox is drained, or, where it never is, fire up to the last moment of which all
+    /// requests were taken: `taken` of them in this turn, `left` are waiting. And while the
+    /// journal has enough to do nothing is decided at all.
+    pub(crate) fn fire_due(
+        &mut self,
+        is_drained: bool,
+        taken: usize,
+        left: usize,
+        now: Now,
+        max: usize,
+    ) -> bool {
+        let mut more = false;
+        if !self.takes_requests() {
+            return more;
         }
-        self.fired = fired;
+        if let Some(heard_until) = self.heard_until(is_drained, taken, left, now.tick) {
+            let mut fired = std::mem::take(&mut self.fired);
+            more = self.wheel.advance(heard_until, max, &mut fired);
+            for timer in fired.drain(..) {
+                self.fire(timer, heard_until, now);
+            }
+            self.fired = fired;
+        }
         // What is armed for no later than now needs no wheel: a join without delay is complete
         // before its request returns. Each may arm another, hence the bound.
         for _ in 0..max {
             let Some(timer) = self.due.pop_front() else {
                 return more;
             };
-            self.fire(timer, now);
+            self.fire(timer, now.tick, now);
         }
         more || !self.due.is_empty()
     }
 
-    fn fire(&mut self, timer: Timer, now: Now) {
-        let before = self.counts();
+    /// The last moment of which every request was taken.
+    fn heard_until(
+        &mut self,
+        is_drained: bool,
+        taken: usize,
+        left: usize,
+        now: Tick,
+    ) -> Option<Tick> {
+        if is_drained {
+            self.backlog = None;
+            return Some(now);
+        }
+        let next = Backlog {
+            since: now,
+            ahead: left,
+        };
+        let Some(backlog) = &mut self.backlog else {
+            self.backlog = Some(next);
+            return None;
+        };
+        backlog.ahead = backlog.ahead.saturating_sub(taken);
+        if backlog.ahead > 0 {
+            return None;
+        }
+        let heard_until = backlog.since;
+        self.backlog = Some(next);
+        Some(heard_until)
+    }
+
+    fn fire(&mut self, timer: Timer, heard_until: Tick, now: Now) {
         match timer {
-            Timer::Session { seat, arming } => self.session_due(seat, arming, now),
+            Timer::Session { seat, arming } => self.session_due(seat, arming, heard_until, now),
             Timer::Join { .. } | Timer::Sync { .. } | Timer::Retention { .. } => {
                 let mut fx = std::mem::take(&mut self.fx);
                 self.groups.fire(timer, now, &mut fx);
                 self.carry_out(fx, now);
             }
         }
-        self.account(before, Reserved::default());
+        self.account();
+        self.ask_again(now);
     }
 
     /// A member may have been silent for too long. The side door decides: it is closed for the
     /// very beat that was looked at, or a newer beat wins and its deadline is looked at instead.
-    fn session_due(&mut self, seat: SeatId, arming: u32, now: Now) {
+    fn session_due(&mut self, seat: SeatId, arming: u32, heard_until: Tick, now: Now) {
+        // What came later may lie in the mailbox.
+        let judged_at = Now {
+            tick: heard_until,
+            ..now
+        };
         loop {
             let beat = self.doors.last_beat(seat);
             let mut fx = std::mem::take(&mut self.fx);
-            let due = self.groups.session_due(seat, arming, beat, now, &mut fx);
-            self.carry_out(fx, now);
+            let due = self
+                .groups
+                .session_due(seat, arming, beat, judged_at, &mut fx);
+            self.carry_out(fx, judged_at);
             if due != Due::Expire {
                 return;
             }
@@ -322,14 +409,12 @@ impl ShardState {
     fn carry_out(&mut self, mut fx: Vec<Effect>, now: Now) {
         for effect in fx.drain(..) {
             match effect {
-                Effect::Reply { to, reply } => {
-                    let slot = usize::try_from(to.0).ok();
-                    if let Some(answer) = slot.and_then(|at| self.waiting.try_remove(at)) {
-                        // A receiver that is gone does not want to know.
-                        let _ = answer.send(reply);
-                    }
+                Effect::Reply { to, reply } => self.reply(to, reply),
+                Effect::Again { request, to } => self.again.push_back((request, to)),
+                Effect::Append(entry) => {
+                    self.promised += entry.then.new_offsets();
+                    self.batch.push(entry);
                 }
-                Effect::Append(entry) => self.batch.push(entry),
                 Effect::Arm { at, timer } => self.arm(at, timer, now),
                 Effect::Seat {
                     seat,
@@ -338,11 +423,7 @@ impl ShardState {
                     member,
                     instance,
                 } => {
-                    let names = Names {
-                        group: group_id,
-                        member,
-                        instance,
-                    };
+                    let names = (group_id, member, instance);
                     self.doors.open(seat, group, names, now.tick);
                 }
                 Effect::Unseat { seat, end } => self.doors.close(seat, end),
@@ -377,7 +458,7 @@ impl ShardState {
     }
 
     /// Hands over what was decided since the last time.
-    pub(crate) fn hand_over(&mut self, outcomes: &Arc<dyn Outcomes>) {
+    pub(crate) fn hand_over<O: Outcomes + 'static>(&mut self, outcomes: &Weak<O>) {
         if self.batch.is_empty() || !self.can_hand_over() {
             return;
         }
@@ -387,84 +468,97 @@ impl ShardState {
             term: self.term,
             index: self.last_index,
         };
-        let entries = std::mem::take(&mut self.batch);
-        let done = Done::new(ticket, Arc::clone(outcomes));
-        self.in_flight.push_back((ticket, entries));
-        let (_, entries) = self.in_flight.back().expect("pushed just above");
+        let done = Done::new(ticket, Weak::clone(outcomes) as Weak<dyn Outcomes>);
+        self.in_flight.push_back(InFlight {
+            ticket,
+            entries: std::mem::take(&mut self.batch),
+            outcome: None,
+        });
+        let entries = &self.in_flight.back().expect("pushed just above").entries;
         self.shared.journal.append(Batch { ticket, entries }, done);
     }
 
-    /// Whether another batch may go on its way. While none may, nothing more is decided, and the
-    /// mailbox fills.
-    pub(crate) fn can_hand_over(&self) -> bool {
+    fn can_hand_over(&self) -> bool {
         self.in_flight.len() < Self::IN_FLIGHT_MAX
     }
 
-    /// The earliest time at which something may be due.
-    pub(crate) fn next_deadline(&self) -> Option<Tick> {
-        // Time for what is due already is now, which every wheel has passed.
-        if self.due.is_empty() {
+    /// Whether requests are taken from the mailbox. While no other batch may go on its way
+    /// nothing more is decided, and the mailbox fills; a closed shard only refuses.
+    pub(crate) fn takes_requests(&self) -> bool {
+        self.closed.is_some() || self.can_hand_over()
+    }
+
+    /// The earliest time at which the shard must be looked at.
+    pub(crate) fn wake_at(&self, now: Now) -> Option<Tick> {
+        let due = if !self.takes_requests() {
+            // The journal's outcome is looked at when it comes.
+            None
+        } else if self.due.is_empty() {
             self.wheel.next_deadline()
         } else {
+            // Time for what is due already is now, which every wheel has passed.
             Some(Tick(0))
-        }
+        };
+        let pulse = self.shared.has_drivers && self.has_members();
+        let pulse = pulse.then(|| now.tick + PULSE_MS);
+        due.into_iter().chain(pulse).min()
     }
 
     /// Whether anybody's silence is being measured.
-    pub(crate) fn has_members(&self) -> bool {
+    fn has_members(&self) -> bool {
         self.groups.seats() > 0
     }
 
     /// Gives the groups up: parked requests are answered as Kafka does at shutdown, later ones
     /// are refused.
     fn close(&mut self, refusal: Refusal, now: Now) {
-        let before = self.counts();
         self.closed = Some(refusal);
         let mut fx = std::mem::take(&mut self.fx);
         self.groups.unload(now, &mut fx);
         self.carry_out(fx, now);
-        self.account(before, Reserved::default());
+        self.account();
     }
 }
 
 /// The shard is given up, in order or by a panic in a step: whoever waits sees its channel close,
-/// and no heartbeat may say that all is well.
+/// no heartbeat may say that all is well, and what it had taken is free for others.
 impl Drop for ShardState {
     fn drop(&mut self) {
         self.doors.close_all();
+        let limits = &self.shared.limits;
+        limits.groups.account(self.taken.groups, 0);
+        limits.members.account(self.taken.seats, 0);
+        limits.offsets.account(self.taken.offsets, 0);
+        let metrics = self.metrics();
+        metrics.members.set(0);
+        metrics.offsets.set(0);
+        metrics.parked.set(0);
+        for phase in GroupPhase::ALL {
+            metrics.groups(*phase).set(0);
+        }
     }
 }
 
-/// The sizes that the shared limits count.
+/// A batch on its way.
+#[derive(Debug)]
+struct InFlight {
+    ticket: Ticket,
+    entries: Vec<Entry>,
+    /// Known before that of an earlier batch.
+    outcome: Option<Result<(), Refusal>>,
+}
+
+/// A moment, and how many of the requests that waited then wait still.
 #[derive(Clone, Copy, Debug)]
+struct Backlog {
+    since: Tick,
+    ahead: usize,
+}
+
+/// The sizes that the shared limits count.
+#[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     groups: usize,
     seats: usize,
     offsets: usize,
-}
-
-/// What a step took of the shared limits, and what of it stays taken after the step.
-#[derive(Clone, Copy, Debug, Default)]
-struct Reserved {
-    groups: usize,
-    seats: usize,
-    offsets: usize,
-    kept: usize,
-}
-
-/// The offsets that are on their way to the journal with these effects.
-fn committed_records(fx: &[Effect]) -> usize {
-    let committed = fx.iter().filter_map(|effect| {
-        if let Effect::Append(Entry {
-            records,
-            then: Then::Committed { .. },
-            ..
-        }) = effect
-        {
-            Some(records.len())
-        } else {
-            None
-        }
-    });
-    committed.sum()
 }

@@ -9,7 +9,7 @@ use super::event::Event;
 use super::mailbox::{Batch, MailboxConfig, Rejected};
 use super::ownership::{Drive, Driver, Ran, ShardLoop, Turn};
 use super::state::{ShardState, Shared};
-use crate::atomic::{AtomicU64, Ordering};
+use crate::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::error::Refusal;
 use crate::group::{Request, Rules};
 use crate::ids::ShardId;
@@ -27,9 +27,12 @@ pub(crate) struct Shard {
     core: ShardLoop<ShardState, Event>,
     shared: Arc<Shared>,
     me: Weak<Self>,
-    /// The latest tick that any turn was given. Written and read by the owner of a turn; threads
-    /// read the clock before they own the loop, and time must not run backwards for the groups.
-    latest: AtomicU64,
+    /// For how long the host says that nobody was served, in milliseconds. Written by the host,
+    /// taken by the owner of a turn.
+    unserved_ms: AtomicU64,
+    /// Whether it was given up. Written by whoever does it first, so that the control lane holds
+    /// one such event at most.
+    is_closed: AtomicBool,
 }
 
 impl Shard {
@@ -45,8 +48,8 @@ impl Shard {
         state.load(now)?;
         let config = MailboxConfig {
             requests_max,
-            // One outcome a batch, a stall, a close.
-            controls_max: ShardState::IN_FLIGHT_MAX + 6,
+            // One outcome a batch, and a close.
+            controls_max: ShardState::IN_FLIGHT_MAX + 1,
             ..MailboxConfig::default()
         };
         let (core, bell) = ShardLoop::new(state, &config);
@@ -55,7 +58,8 @@ impl Shard {
             core,
             shared,
             me: Weak::clone(me),
-            latest: AtomicU64::new(now.tick.0),
+            unserved_ms: AtomicU64::new(0),
+            is_closed: AtomicBool::new(false),
         });
         Ok((shard, bell))
     }
@@ -73,7 +77,7 @@ impl Shard {
         let (answer, receiver) = oneshot::channel();
         let refused = match self.core.submit(Event::Request { request, answer }) {
             Ok(()) => {
-                self.run(now);
+                self.run(|| now);
                 return Answer::waiting(receiver);
             }
             Err(Rejected::Full(event)) => {
@@ -92,48 +96,56 @@ impl Shard {
         Answer::waiting(receiver)
     }
 
-    fn control(&self, event: Event, now: Option<Now>) {
-        if let Err(rejected) = self.core.submit_control(event) {
-            // Poisoned: whoever waited was told when the state was dropped. Full cannot be: the
-            // lane has room for every batch that may be on its way.
-            tracing::error!(shard = self.id.0, "a control event was lost: {rejected}");
+    fn control(&self, event: Event, now: impl Fn() -> Now) {
+        match self.core.submit_control(event) {
+            Ok(()) => {
+                self.run(now);
+            }
+            // Whoever waited was told when the state was dropped.
+            Err(Rejected::Poisoned(_)) => {}
+            Err(rejected @ Rejected::Full(_)) => {
+                // Cannot be: the lane has room for every batch that may be on its way.
+                tracing::error!(shard = self.id.0, "a control event was lost: {rejected}");
+            }
+        }
+    }
+
+    /// Nobody was served for that long, says the host.
+    pub(crate) fn stalled(&self, ms: u64) {
+        // Relaxed: only the number counts, and the turn that takes it needs nothing else of ours.
+        self.unserved_ms.fetch_add(ms, Ordering::Relaxed);
+        self.run_due();
+    }
+
+    /// Gives the groups up; later requests are refused with this. Idempotent.
+    pub(crate) fn close(&self, refusal: Refusal, now: Now) {
+        // Relaxed: only who is first is decided here.
+        if self.is_closed.swap(true, Ordering::Relaxed) {
             return;
         }
-        // A journal has no clock to offer: the latest known time will do.
-        self.run(now.unwrap_or_default());
+        self.control(Event::Close { refusal }, || now);
+        // What waits may be more than one drain.
+        self.run_due();
     }
 
-    /// Nobody was served for that long.
-    pub(crate) fn stalled(&self, ms: u64, now: Now) {
-        self.control(Event::Stalled { ms }, Some(now));
+    fn run(&self, now: impl Fn() -> Now) -> Ran {
+        self.core.run(|state, batch| self.turn(state, batch, now()))
     }
 
-    /// Gives the groups up; later requests are refused with this.
-    pub(crate) fn close(&self, refusal: Refusal, now: Now) {
-        if !self.core.is_poisoned() {
-            self.control(Event::Close { refusal }, Some(now));
+    /// Serves what waits and what is due; for the one that drives the shard.
+    pub(super) fn drive(&self, now: Now) -> Drive {
+        self.core.drive(|state, batch| self.turn(state, batch, now))
+    }
+
+    /// Serves what waits and what is due until nothing is; when something will be due next. A
+    /// shard with a thread of its own leaves it to that.
+    pub(crate) fn run_due(&self) -> Option<Tick> {
+        if self.shared.has_drivers {
+            self.core.ring();
+            return None;
         }
-    }
-
-    fn run(&self, now: Now) -> Ran {
-        self.core.run(|state, batch| self.turn(state, batch, now))
-    }
-
-    /// Serves what waits and what is due; for the shard's driver.
-    pub(super) fn drive(&self, now: Now) -> (Drive, bool) {
-        let mut has_members = false;
-        let next = self.core.drive(|state, batch| {
-            let turn = self.turn(state, batch, now);
-            has_members = state.has_members();
-            turn
-        });
-        (next, has_members)
-    }
-
-    /// Serves what waits and what is due until nothing is; when something will be due next.
-    pub(crate) fn run_due(&self, now: Now) -> Option<Tick> {
         loop {
-            match self.drive(now).0 {
+            match self.drive(self.shared.clock.now()) {
                 Drive::Again => {}
                 Drive::ParkUntil(at) => return at,
                 Drive::Poisoned => return None,
@@ -142,56 +154,49 @@ impl Shard {
     }
 
     fn turn(&self, state: &mut ShardState, batch: &mut Batch<'_, Event>, now: Now) -> Turn {
-        let now = self.advance(now);
+        // Before anything else: who could not be heard is not to be expired for it.
+        // A load first: a turn is short, and this is news once in a blue moon.
+        let unserved_ms = match self.unserved_ms.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => self.unserved_ms.swap(0, Ordering::Relaxed),
+        };
+        let now = state.begin_turn(now, unserved_ms);
+        let mut taken = 0;
         // While the journal has enough to do, only its outcomes are taken.
-        while let Some(event) = if state.can_hand_over() {
+        while let Some(event) = if state.takes_requests() {
             batch.next()
         } else {
             batch.next_control()
         } {
+            taken += usize::from(matches!(event, Event::Request { .. }));
             state.step(event, now);
         }
-        // Whoever was heard must be heard before anyone is expired for silence: timers wait until
-        // the mailbox is drained, or as full as it may be.
-        let more = batch.left() > 0 && state.fire_due(now, FIRED_MAX);
-        let outcomes = self.me.upgrade();
-        if let Some(outcomes) = outcomes {
-            state.hand_over(&(outcomes as Arc<dyn Outcomes>));
-        }
-        let depth = self.core.mailbox().requests();
+        let left = self.core.mailbox().requests();
+        let is_drained = batch.left() > 0 || left == 0;
+        let more = state.fire_due(is_drained, taken, left, now, FIRED_MAX);
+        state.hand_over(&self.me);
         self.metrics()
             .mailbox_depth
-            .set(i64::try_from(depth).unwrap_or(i64::MAX));
+            .set(i64::try_from(left).unwrap_or(i64::MAX));
         Turn {
-            wake_at: state.next_deadline(),
+            wake_at: state.wake_at(now),
             more,
+            holds: !state.takes_requests(),
         }
-    }
-
-    /// The time of this turn: never before that of the turn before.
-    fn advance(&self, now: Now) -> Now {
-        // Relaxed, both: only the owner comes here, and owners follow one another through the
-        // loop's word.
-        let latest = self.latest.load(Ordering::Relaxed);
-        if now.tick.0 <= latest {
-            let behind = i64::try_from(latest - now.tick.0).unwrap_or(0);
-            let wall = crate::time::WallMs(now.wall.0.saturating_add(behind));
-            return Now {
-                tick: Tick(latest),
-                wall,
-            };
-        }
-        self.latest.store(now.tick.0, Ordering::Relaxed);
-        now
-    }
-
-    pub(super) fn ring(&self) {
-        self.core.ring();
     }
 }
 
 impl Outcomes for Shard {
     fn settled(&self, ticket: Ticket, outcome: Result<(), Refusal>) {
-        self.control(Event::Settled { ticket, outcome }, None);
+        // A journal has no time to offer. The clock is read only if the loop is free.
+        self.control(Event::Settled { ticket, outcome }, || {
+            self.shared.clock.now()
+        });
+    }
+}
+
+impl Drop for Shard {
+    fn drop(&mut self) {
+        self.core.ring();
     }
 }

@@ -60,7 +60,8 @@ impl Model {
                     let id = entry.records[0].group().clone();
                     self.names.insert(entry.group, id);
                 }
-                Effect::Arm { .. } | Effect::Note(_) => {}
+                // The stage handles what is asked again, and does not show it.
+                Effect::Again { .. } | Effect::Arm { .. } | Effect::Note(_) => {}
             }
             was_fenced = fences;
             self.has_waited &= is_reply;

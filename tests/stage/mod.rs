@@ -148,8 +148,13 @@ impl Stage {
     }
 
     fn carry_out(&mut self, fx: Vec<Effect>) {
+        let mut again = Vec::new();
         for effect in fx {
             match effect.clone() {
+                Effect::Again { request, to } => {
+                    again.push((request, to));
+                    continue;
+                }
                 Effect::Reply { to, reply } => {
                     let earlier = self.replies.insert(to, reply);
                     assert_eq!(earlier, None, "{to:?} was answered twice");
@@ -191,6 +196,12 @@ impl Stage {
             }
             self.seen.push(effect);
             self.seen_at.push(self.tick);
+        }
+        for (request, to) in again {
+            let mut fx = Vec::new();
+            let now = self.now();
+            self.groups.handle(request, to, Room::PLENTY, now, &mut fx);
+            self.carry_out(fx);
         }
     }
 

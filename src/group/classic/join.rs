@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::member::Member;
 use super::{Classic, Phase, Turn};
 use crate::error::Refusal;
-use crate::group::effects::{Cause, Effect, End, Note, Then, Why};
+use crate::group::effects::{Cause, Effect, End, Full, Note, Then, Why};
 use crate::group::record::GroupMetadata;
 use crate::group::reply::{JoinRefused, Joined, JoinedMember, Reply};
 use crate::group::request::{JoinRequest, Protocol, ReplyTo};
@@ -85,6 +85,7 @@ impl Turn<'_> {
         let records_before = self.group.in_flight;
         if !self.group.classic.has_room_for(&request.member, self.rules) {
             self.turn_away(&request.member);
+            self.note(Note::Refused(Full::Members));
             self.reply(to, refused(Refusal::GroupMaxSizeReached, ""));
         } else if request.member.is_empty() {
             self.join_as_new(request, to);

@@ -197,12 +197,15 @@ impl Turn<'_> {
 
     /// Hands records over; the group counts what is on its way.
     pub(super) fn append(&mut self, records: Vec<Record>, then: Then) {
-        self.group.in_flight += 1;
-        self.fx.push(Effect::Append(Entry {
+        let entry = Entry {
             group: self.group.key,
             records,
             then,
-        }));
+        };
+        self.group.in_flight += 1;
+        self.group.promised += entry.then.new_offsets();
+        self.group.removals += u32::from(entry.removes_offsets());
+        self.fx.push(Effect::Append(entry));
     }
 
     /// The record of the group's metadata.

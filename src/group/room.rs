@@ -1,0 +1,78 @@
+//! What a request would take of the limits that all shards share.
+
+use super::groups::{Group, Groups};
+use super::record::Record;
+use super::request::{CommitPartition, CommitRequest, CommitTopic, JoinRequest};
+use crate::ids::InstanceId;
+
+/// Whether there is room for more, within the limits that all shards share.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Room {
+    /// For one more group.
+    pub group: bool,
+    /// For one more member or pending member.
+    pub seat: bool,
+}
+
+impl Room {
+    /// Room for everything.
+    pub const PLENTY: Self = Self {
+        group: true,
+        seat: true,
+    };
+}
+
+impl Groups {
+    /// Whether the join takes a seat that nobody has yet: a static member that comes back takes
+    /// its own.
+    pub fn takes_seat(&self, request: &JoinRequest) -> bool {
+        let owns = |instance: &InstanceId| {
+            self.find(&request.group)
+                .and_then(|it| it.classic.roster.instance_owner(instance.as_str()))
+                .is_some()
+        };
+        request.member.is_empty() && !request.instance.as_ref().is_some_and(owns)
+    }
+
+    /// For how many offsets of the commit room must be found.
+    pub fn new_offsets(&self, request: &CommitRequest) -> usize {
+        self.find(&request.group)
+            .map_or_else(|| asked(request), |group| group.new_offsets(request))
+    }
+}
+
+impl Group {
+    /// The partitions that the group has no offset of. While some are being removed each one
+    /// counts: it may be gone when the commit is settled.
+    pub(super) fn new_offsets(&self, request: &CommitRequest) -> usize {
+        if self.removals > 0 {
+            return asked(request);
+        }
+        let new_of = |topic: &CommitTopic| {
+            let row = self.facts.offsets.of_topic(topic.topic.as_str());
+            let is_new =
+                |at: &&CommitPartition| row.is_none_or(|it| !it.contains_key(&at.partition));
+            topic.partitions.iter().filter(is_new).count()
+        };
+        request.topics.iter().map(new_of).sum()
+    }
+
+    /// The same for the records of a commit.
+    pub(super) fn new_offsets_of(&self, records: &[Record]) -> usize {
+        if self.removals > 0 {
+            return records.len();
+        }
+        let is_new = |record: &&Record| match record {
+            Record::Offset {
+                topic, partition, ..
+            } => self.facts.offsets.get(topic.as_str(), *partition).is_none(),
+            Record::Group { .. } => false,
+        };
+        records.iter().filter(is_new).count()
+    }
+}
+
+/// The partitions of a commit.
+pub(super) fn asked(request: &CommitRequest) -> usize {
+    request.topics.iter().map(|it| it.partitions.len()).sum()
+}
