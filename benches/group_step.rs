@@ -71,6 +71,7 @@ impl World {
                     | Effect::Unseat { .. }
                     | Effect::Publish { .. }
                     | Effect::Vacate { .. }
+                    | Effect::Again { .. }
                     | Effect::Note(_) => {}
                 }
             }

@@ -92,7 +92,7 @@ fn an_answer_that_must_wait_wakes_whoever_polls_it() {
     request.requires_known_member_id = false;
     let parked = engine.join(request);
     let rejoin = std::thread::spawn({
-        let (engine, member) = (engine.clone(), joined.member.clone());
+        let (engine, member) = (engine, joined.member);
         move || ask_join(&engine, "g", &member, 10_000).wait().unwrap()
     });
     let second = block_on(parked).unwrap();
@@ -214,10 +214,15 @@ impl Crowd {
         match self.timed(|| ask_join(&self.engine, group, member, SESSION_MS).wait()) {
             Ok(joined) => Some(joined),
             Err(refused) => {
-                *member = match refused.refusal {
-                    Refusal::MemberIdRequired => refused.member,
-                    Refusal::UnknownMemberId => MemberId::default(),
-                    other => panic!("{other}"),
+                // Any other refusal has no business here, and tells no id to go on with.
+                let is_expected = [Refusal::MemberIdRequired, Refusal::UnknownMemberId]
+                    .contains(&refused.refusal);
+                assert!(is_expected, "{}", refused.refusal);
+                let has_id = refused.refusal == Refusal::MemberIdRequired;
+                *member = if has_id {
+                    refused.member
+                } else {
+                    MemberId::default()
                 };
                 None
             }
@@ -263,7 +268,7 @@ impl Crowd {
                 }
             }
         }
-        if thread % 2 == 0 && !member.is_empty() {
+        if thread.is_multiple_of(2) && !member.is_empty() {
             let _ = self.timed(|| self.engine.leave(leave(&group, &member)).wait());
             return (group, None);
         }
