@@ -363,6 +363,7 @@ fn a_commit_is_stored_first_and_answered_then() {
     let then = Then::Committed {
         to,
         topics: topics.clone(),
+        new: 1,
     };
     assert_eq!(stage.take_seen(), [append(vec![record], then)]);
     stage.settle(Ok(()));

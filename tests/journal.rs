@@ -1,10 +1,5 @@
 //! The journal seam through the front door: what is answered, when, and what a restart finds.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "the helpers of a test may fail it as the test itself"
-)]
-
 mod common;
 
 use common::ledger::{Fate, Ledger};
