@@ -239,7 +239,6 @@ impl Client {
             protocols: vec![JoinGroupRequestProtocol {
                 name: "range",
                 metadata: b"m",
-                ..Default::default()
             }],
             ..Default::default()
         };
@@ -259,7 +258,6 @@ impl Client {
             assignments: vec![SyncGroupRequestAssignment {
                 member_id: member,
                 assignment: b"all",
-                ..Default::default()
             }],
             ..Default::default()
         };
