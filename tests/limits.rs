@@ -95,11 +95,9 @@ fn the_node_takes_exactly_its_most_members_and_takes_again_what_was_given_back()
             for n in 0..EACH {
                 let group = format!("{round}-{thread}-{n}");
                 let asked = ask_join(engine, &group, &MemberId::default(), 60_000).wait();
-                let outcome = match asked.unwrap_err().refusal {
-                    Refusal::MemberIdRequired => Ok(()),
-                    refusal => Err(refusal),
-                };
-                counted(&count, outcome);
+                let refusal = asked.unwrap_err().refusal;
+                let has_id = refusal == Refusal::MemberIdRequired;
+                counted(&count, if has_id { Ok(()) } else { Err(refusal) });
             }
         });
         assert_eq!(taken(&count), MAX as usize);
