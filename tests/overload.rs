@@ -228,6 +228,7 @@ fn a_panic_in_a_step_poisons_its_shard_and_no_other() {
     let shard = |n| host.engine.metrics().shard(n);
     assert!(shard(0).refusals(RefusalCause::ShardFailed).value() > 0);
     assert_eq!(shard(0).members.value(), 0);
+    assert_eq!(host.engine.failed_shards(), [ShardId(0)]);
 
     assert_eq!(beat(&host.engine, &well, &healthy), Ok(()));
     host.engine

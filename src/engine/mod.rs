@@ -28,7 +28,7 @@ pub use crate::shard::{Answer, Outcome};
 
 use crate::error::Refusal;
 use crate::group::Request;
-use crate::ids::GroupId;
+use crate::ids::{GroupId, ShardId};
 use crate::metrics::Metrics;
 use crate::session::Directory;
 use crate::shard::{Shard, shard_of};
@@ -194,6 +194,16 @@ impl Engine {
     /// handle of the engine goes. Idempotent.
     pub fn shutdown(&self) {
         self.inner.shutdown();
+    }
+
+    /// The shards in which a step panicked: what lives there is not available until the process
+    /// starts anew.
+    pub fn failed_shards(&self) -> Vec<ShardId> {
+        let shards = self.inner.shards.iter();
+        shards
+            .filter(|shard| shard.has_failed())
+            .map(|shard| shard.id())
+            .collect()
     }
 
     fn shard(&self, group: &GroupId) -> &Shard {

@@ -19,21 +19,21 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use crate::metrics::Metrics;
+use crate::engine::Engine;
 
 /// What the endpoint tells.
 #[derive(Debug)]
 pub(super) struct Admin {
-    metrics: Arc<Metrics>,
+    engine: Engine,
     // Written by the process when it serves and when it stops, read by any probe.
     ready: AtomicBool,
 }
 
 impl Admin {
     /// An endpoint of a server that is not ready yet.
-    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(engine: Engine) -> Self {
         Self {
-            metrics,
+            engine,
             ready: AtomicBool::new(false),
         }
     }
@@ -81,10 +81,8 @@ impl Admin {
     fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
         let (status, text) = match path {
             "/livez" => (StatusCode::OK, "ok\n".to_owned()),
-            // Acquire: pairs with the release in `set_ready`.
-            "/readyz" if self.ready.load(Ordering::Acquire) => (StatusCode::OK, "ok\n".to_owned()),
-            "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned()),
-            "/metrics" => (StatusCode::OK, self.metrics.to_string()),
+            "/readyz" => self.readiness(),
+            "/metrics" => (StatusCode::OK, self.engine.metrics().to_string()),
             _ => (StatusCode::NOT_FOUND, "not found\n".to_owned()),
         };
         let known = status != StatusCode::NOT_FOUND;
@@ -95,6 +93,21 @@ impl Admin {
             return refusal;
         }
         respond(status, text)
+    }
+
+    /// Ready is a server that takes work, all of whose shards do.
+    fn readiness(&self) -> (StatusCode, String) {
+        let failed = self.engine.failed_shards();
+        // Acquire: pairs with the release in `set_ready`.
+        if !self.ready.load(Ordering::Acquire) {
+            (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned())
+        } else if !failed.is_empty() {
+            let numbers: Vec<String> = failed.iter().map(|shard| shard.0.to_string()).collect();
+            let text = format!("failed shards: {}\n", numbers.join(", "));
+            (StatusCode::SERVICE_UNAVAILABLE, text)
+        } else {
+            (StatusCode::OK, "ok\n".to_owned())
+        }
     }
 }
 

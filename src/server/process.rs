@@ -81,7 +81,7 @@ async fn serve(cli: &Cli, config: &Config) -> ExitCode {
         tracing::info!("groups, offsets and records are in memory and end with this process");
     }
     let metrics = Arc::clone(engine.metrics());
-    let admin = Arc::new(Admin::new(Arc::clone(&metrics)));
+    let admin = Arc::new(Admin::new(engine.clone()));
     for listener in admin_listener {
         if let Ok(address) = listener.local_addr() {
             tracing::info!("admin on http://{address}");

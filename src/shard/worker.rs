@@ -64,6 +64,11 @@ impl Shard {
         Ok((shard, bell))
     }
 
+    /// Whether a step of it has panicked.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.core.is_poisoned()
+    }
+
     pub(crate) fn id(&self) -> ShardId {
         self.id
     }
