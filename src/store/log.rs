@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use super::carrier::Carrier;
 use super::config::{OpenError, Quarantined, StoreConfig, at};
-use super::disk::{Disk, write_all};
+use super::disk::{Disk, read_whole, write_all};
 use super::frame::{self, Flags, HEAD};
 use super::index::{Index, Keys, Kind, Mark};
 use super::manifest::Manifest;
-use super::recovery::{Recovered, recover};
+use super::recovery::{Recovered, SEGMENT_BYTES_MAX, recover};
 use super::segment::{self, HEADER, Header, Segment, seed};
 
 /// Records of one batch as frames that have no place yet.
@@ -105,10 +105,9 @@ impl Log {
         }
         let keys = Keys::default();
         let recovered = recover(&*disk, &names, manifest.salt, config.repair, &keys)?;
-        // What is read from now on must not be lost to a power cut: it was perhaps not synced.
-        for segment in recovered.segments.iter().rev().take(1) {
-            let sync = segment.file.sync_data();
-            sync.map_err(at("syncing the newest segment"))?;
+        if let Some(newest) = recovered.segments.last() {
+            make_durable(newest).map_err(at("syncing the newest segment"))?;
+            disk.sync_dir().map_err(at("syncing the directory"))?;
         }
         let numbers = names.iter().filter_map(|name| segment::number(name));
         let number_next = numbers.max().map_or(1, |newest| newest + 1);
@@ -474,6 +473,17 @@ impl Log {
             Err(error) => Err(Failed::Poisoned(format!("making {name} failed: {error}"))),
         }
     }
+}
+
+/// What is read from now on must not be lost to a power cut, but it was perhaps not synced. After
+/// a sync that failed the system may take bytes for durable that are not: so they are written
+/// once more.
+fn make_durable(newest: &Segment) -> io::Result<()> {
+    let end = newest.end();
+    let mut bytes = read_whole(&*newest.file, SEGMENT_BYTES_MAX)?;
+    bytes.truncate(usize::try_from(end).unwrap_or(usize::MAX));
+    write_all(&*newest.file, &bytes, 0)?;
+    newest.file.sync_data()
 }
 
 fn is_full(error: &io::Error) -> bool {

@@ -137,3 +137,33 @@ fn without_a_crash_every_record_is_read_back_in_order() {
     }
     assert_holds(&log, &appends, "after a reopening");
 }
+
+#[test]
+fn what_a_restart_has_read_survives_the_next_crash() {
+    // The process ends between a write and its sync: the system still has the bytes.
+    for at in 1..120 {
+        let disk = SimDisk::default();
+        disk.plan(at, Fault::Eio);
+        let mut history = History {
+            acknowledged: Vec::new(),
+            in_flight: Vec::new(),
+        };
+        work(&disk, &mut history, 20, &mut Random(2));
+        if disk.operations() < at {
+            break;
+        }
+        let mut log = open(&disk, SMALL).unwrap();
+        if at % 2 == 0 {
+            let append = Append::random(&mut Random(at as u64), &mut 9_000);
+            commit(&mut log, &[append]).unwrap();
+        }
+        let read: Vec<_> = (0..SHARDS).map(|shard| loaded(&log, shard)).collect();
+        drop(log);
+        for seed in 0..4 {
+            let survivor = disk.survivor(&mut Random(seed));
+            let log = open(&survivor, SMALL).unwrap();
+            let found: Vec<_> = (0..SHARDS).map(|shard| loaded(&log, shard)).collect();
+            assert_eq!(found, read, "operation {at}, survivor {seed}");
+        }
+    }
+}
