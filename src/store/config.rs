@@ -12,7 +12,8 @@ pub enum Repair {
     /// What is damaged is skipped, with all records of its entry, and reported.
     ///
     /// Where the last word on a key was lost, an older one may come to light: the groups that are
-    /// reported must be looked at by hand.
+    /// reported must be looked at by hand. The damage is found again at every opening until what
+    /// lives around it was carried along; a segment whose header is damaged is renamed and stays.
     Quarantine,
 }
 

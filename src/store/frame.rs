@@ -25,6 +25,9 @@ pub(super) const HEAD: usize = 28;
 /// A key is a group and a topic of no more than 32,767 bytes each.
 const KEY_MAX: usize = (1 << 24) - 1;
 
+/// No number on disk counts that far; whatever is greater is damage, and never added to.
+pub(super) const NUMBER_MAX: u64 = 1 << 62;
+
 /// The flags of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Flags(pub(super) u8);
@@ -88,7 +91,7 @@ impl<'a> Frame<'a> {
         let key_len = usize::try_from(packed & 0xff_ffff).ok()?;
         let sequence = u64::from_le_bytes(bytes[8..16].try_into().ok()?);
         let lag = u32_at(bytes, 16);
-        if key_len > len - HEAD || u64::from(lag) > sequence {
+        if key_len > len - HEAD || u64::from(lag) > sequence || sequence > NUMBER_MAX {
             return None;
         }
         let (key, body) = bytes[HEAD..len].split_at(key_len);

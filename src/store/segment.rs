@@ -19,7 +19,7 @@
 use std::sync::Arc;
 
 use super::disk::DiskFile;
-use super::frame::u32_at;
+use super::frame::{NUMBER_MAX, u32_at};
 
 /// Where frames begin.
 pub(super) const HEADER: u64 = 512;
@@ -72,11 +72,19 @@ impl Header {
             let eight = bytes[at..at + 8].try_into().expect("eight bytes were cut");
             u64::from_le_bytes(eight)
         };
-        Found::Header(Self {
+        let header = Self {
             activation: number(12),
             base: number(20),
             start: number(28),
-        })
+        };
+        let is_sound = header.start <= header.base
+            && header.base <= NUMBER_MAX
+            && header.activation <= NUMBER_MAX;
+        if is_sound {
+            Found::Header(header)
+        } else {
+            Found::Damaged
+        }
     }
 }
 
@@ -136,6 +144,53 @@ impl Segment {
                 from: HEADER,
                 to: HEADER + bytes,
             }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOUND: Header = Header {
+        activation: 3,
+        base: 20,
+        start: 10,
+    };
+
+    #[test]
+    fn a_header_is_read_as_it_was_written_and_in_its_own_directory_only() {
+        let bytes = SOUND.encode(7);
+        assert_eq!(Header::find(&bytes, 7), Found::Header(SOUND));
+        assert_eq!(Header::find(&bytes, 8), Found::Damaged);
+        assert_eq!(Header::find(&bytes[..100], 7), Found::Damaged);
+        assert_eq!(Header::find(&[0; 512], 7), Found::Blank);
+        assert_eq!(Header::find(&[], 7), Found::Blank);
+    }
+
+    #[test]
+    fn numbers_that_nobody_can_have_counted_to_are_damage() {
+        for header in [
+            Header { base: 9, ..SOUND },
+            Header {
+                base: u64::MAX,
+                ..SOUND
+            },
+            Header {
+                activation: u64::MAX,
+                ..SOUND
+            },
+        ] {
+            assert_eq!(Header::find(&header.encode(7), 7), Found::Damaged);
+        }
+    }
+
+    #[test]
+    fn only_the_names_of_segments_have_numbers() {
+        assert_eq!(number(&name(12)), Some(12));
+        assert_eq!(number(&name(1_234_567_890)), Some(1_234_567_890));
+        for other in ["log-", "log-1", "log-0000000x", "log-+0000001", "LOCK"] {
+            assert_eq!(number(other), None);
         }
     }
 }

@@ -7,4 +7,5 @@ mod format;
 mod rot;
 mod space;
 mod thread;
+mod torn;
 mod workload;
