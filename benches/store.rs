@@ -16,10 +16,6 @@ use takhin_coordinator::ids::ShardId;
 use takhin_coordinator::journal::Journal;
 use takhin_coordinator::store::{DiskJournal, OpenError, StoreConfig};
 
-mod asking;
-
-use asking::{group_of, is_trial};
-
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -27,6 +23,12 @@ const SHARDS: u32 = 2;
 /// Bytes of a frame of one commit below: 28 of framing, 33 of key, 24 of value.
 const FRAME_BYTES: usize = 28 + 33 + 25;
 const SEGMENT_BYTES: usize = 4 << 20;
+
+/// Whether this run only shows that the benchmarks work; criterion's own rule.
+fn is_trial() -> bool {
+    let has = |flag: &str| std::env::args().any(|it| it == flag);
+    has("--test") || !has("--bench")
+}
 
 /// An empty place on the disk of the build's own folder.
 fn place(name: &str) -> PathBuf {
@@ -38,8 +40,12 @@ fn place(name: &str) -> PathBuf {
 }
 
 fn journal(dir: &Path) -> DiskJournal {
+    journal_of(dir, StoreConfig::default())
+}
+
+fn journal_of(dir: &Path, sizes: StoreConfig) -> DiskJournal {
     loop {
-        match DiskJournal::open(dir, StoreConfig::default(), SHARDS) {
+        match DiskJournal::open(dir, sizes, SHARDS) {
             // An engine that was dropped still has its threads for a moment.
             Err(OpenError::Locked) => std::thread::yield_now(),
             opened => return opened.expect("an empty directory can be opened"),
@@ -48,9 +54,13 @@ fn journal(dir: &Path) -> DiskJournal {
 }
 
 fn engine(dir: &Path) -> Engine {
+    engine_of(journal(dir))
+}
+
+fn engine_of(journal: DiskJournal) -> Engine {
     let config = Config::builder().takhin_shards(SHARDS).build();
     let config = config.expect("the configuration is valid");
-    let engine = Engine::builder(config).journal(journal(dir)).open();
+    let engine = Engine::builder(config).journal(journal).open();
     engine.expect("the engine opens")
 }
 
@@ -96,7 +106,7 @@ impl Bare {
 
 fn commits(c: &mut Criterion) {
     for in_flight in [1_usize, 64, 1_024] {
-        let mut group = group_of(c, &format!("durable commits, {in_flight} in flight"));
+        let mut group = c.benchmark_group(format!("durable commits, {in_flight} in flight"));
         group.throughput(Throughput::Elements(in_flight as u64));
         let mut bare = Bare::new(&place("bare"));
         group.bench_function("floor: a bare log", |b| b.iter(|| bare.commit(in_flight)));
@@ -120,9 +130,44 @@ fn commits(c: &mut Criterion) {
     }
 }
 
-/// Fills a directory with that many offsets.
-fn fill(dir: &Path, count: usize) {
-    let engine = engine(dir);
+/// The same commits with 100,000 cold offsets beside them, in a log that has all the room that it
+/// wants, and in one that must carry them along all the time.
+fn carrying(c: &mut Criterion) {
+    let count = if is_trial() { 1_000 } else { 100_000 };
+    let tight = StoreConfig {
+        segment_bytes: 1 << 20,
+        log_bytes_min: 16 << 20,
+        ..StoreConfig::default()
+    };
+    let ample = StoreConfig {
+        log_bytes_min: 1 << 40,
+        ..tight
+    };
+    let mut group = c.benchmark_group(format!("64 commits beside {count} offsets"));
+    group.throughput(Throughput::Elements(64));
+    for (name, sizes) in [("nothing carried", ample), ("carried along", tight)] {
+        let engine = engine_of(journal_of(&place("carrying"), sizes));
+        fill(&engine, count);
+        let mut offset = 0;
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                offset += 1;
+                let ask = |at| {
+                    let request = CommitRequest::new(format!("hot-{at}"));
+                    engine.commit(request.offset("topic-name", 0, offset))
+                };
+                let answers: Vec<_> = (0..64).map(ask).collect();
+                for answer in answers {
+                    answer.wait().expect("the disk works");
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Commits that many offsets.
+fn fill(engine: &Engine, count: usize) {
     for from in (0..count).step_by(1_000) {
         let answers: Vec<_> = (from..count.min(from + 1_000))
             .map(|at| {
@@ -140,8 +185,8 @@ fn fill(dir: &Path, count: usize) {
 fn loading(c: &mut Criterion) {
     let count = if is_trial() { 1_000 } else { 100_000 };
     let dir = place("load");
-    fill(&dir, count);
-    let mut group = group_of(c, &format!("loading {count} offsets"));
+    fill(&engine(&dir), count);
+    let mut group = c.benchmark_group(format!("loading {count} offsets"));
     group.throughput(Throughput::Elements(count as u64));
     group.bench_function("floor: read and check", |b| {
         b.iter(|| {
@@ -170,10 +215,10 @@ fn loading(c: &mut Criterion) {
         });
     });
     group.bench_function("open, and load the engine", |b| {
-        b.iter(|| drop(engine(&dir)))
+        b.iter(|| drop(engine(&dir)));
     });
     group.finish();
 }
 
-criterion_group!(benches, commits, loading);
+criterion_group!(benches, commits, carrying, loading);
 criterion_main!(benches);

@@ -11,15 +11,20 @@
 //!                   emptied                 filled
 //! ```
 //!
-//! **What it promises.** A batch that was settled with `Ok` is there after any crash; one that
-//! was refused never is; of one that was not settled all is there or nothing. Replay yields the
-//! records of a shard such that the last word on every key is the last one that was durable.
+//! **What it promises.** A batch that was settled with `Ok` is there after any crash. One that
+//! was refused because the disk was full never is. Of one that was not settled, or on which the
+//! device failed, all is there or nothing. Replay yields the records of a shard such that the
+//! last word on every key is the last one that was durable.
 //!
 //! **Group commit.** The writer takes whatever is waiting, writes it with one write and one
 //! `fdatasync`, settles it, and looks again: when it is idle a batch is flushed at once, and what
-//! arrives during a flush is the next round. There is no linger to configure. One log for all
-//! shards, because a sync costs the same for one batch as for a hundred: with a log a shard,
-//! shards would wait for each other's syncs at the device instead of sharing one.
+//! arrives during a flush is the next round. There is no linger to configure.
+//!
+//! **One log for all shards.** Measured on a virtual disk with two busy cores, 6.4 kB a batch, one
+//! batch in flight a shard: with 2 to 16 shards one log took 14 to 41 us of CPU a batch, a log a
+//! shard 48 to 126 us, for about as many batches a second (the noise was larger than the
+//! difference) and about the same latency. One log also has one bound on its space instead of one
+//! a shard, and one order to recover.
 //!
 //! **Space.** The log is a ring. Every record's latest sequence number is known by the hash of
 //! its key; when the files grow past three quarters of their bound, max(64 MiB, 2 x live bytes),
