@@ -1,5 +1,6 @@
 //! The journal on a directory.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -25,8 +26,8 @@ const BATCH_BYTES_MAX: usize = 256 << 20;
 
 /// A journal in a directory of this machine, for as many shards as it was made for.
 ///
+/// An engine takes it, or an `Arc` of it where the host wants to ask [`DiskJournal::is_healthy`].
 /// Dropping it waits until everything that was appended is settled.
-#[derive(Debug)]
 pub struct DiskJournal {
     shared: Arc<Shared>,
     bell: Unparker,
@@ -160,6 +161,31 @@ impl Journal for DiskJournal {
 
     fn durability(&self) -> Durability {
         Durability::LocalFsync
+    }
+}
+
+impl fmt::Debug for DiskJournal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DiskJournal")
+            .field("is_healthy", &self.is_healthy())
+            .field("usage", &self.usage())
+            .field("quarantined", &self.quarantined)
+            .finish_non_exhaustive()
+    }
+}
+
+/// For a host that gives the journal to its engine, and asks it for its health.
+impl Journal for Arc<DiskJournal> {
+    fn append(&self, batch: Batch<'_>, done: Done) {
+        DiskJournal::append(self, batch, done);
+    }
+
+    fn load(&self, shard: ShardId, each: &mut dyn FnMut(Record)) -> Result<(), LoadError> {
+        DiskJournal::load(self, shard, each)
+    }
+
+    fn durability(&self) -> Durability {
+        DiskJournal::durability(self)
     }
 }
 

@@ -29,7 +29,6 @@ pub(super) enum Job {
 }
 
 /// What the journal shares with its writer.
-#[derive(Debug)]
 pub(super) struct Shared {
     /// At most two batches and one view a shard, if the host keeps to its contract.
     pub(super) jobs: ArrayQueue<Job>,

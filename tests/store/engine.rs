@@ -1,5 +1,7 @@
 //! Groups, members and offsets through a restart.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use takhin_coordinator::engine::{CommitRequest, Engine, Heartbeat, JoinRequest};
 use takhin_coordinator::group::{Joined, Phase, SyncRequest};
@@ -54,7 +56,8 @@ fn assert_found(engine: &Engine, members: &[Joined]) {
 #[test]
 fn groups_members_and_offsets_are_there_after_the_process_ended() {
     let dir = place("ended");
-    let before = engine(journal(&dir));
+    let kept = Arc::new(journal(&dir));
+    let before = engine(Arc::clone(&kept));
     assert_eq!(before.durability(), Durability::LocalFsync);
     let mut members = Vec::new();
     for at in 0..8 {
@@ -72,6 +75,11 @@ fn groups_members_and_offsets_are_there_after_the_process_ended() {
     }
     commit(&before, "deleted", 1);
     before.delete_group("deleted".into()).wait().unwrap();
+
+    assert!(kept.is_healthy() && kept.quarantined().is_empty());
+    let usage = kept.usage();
+    assert!(usage.live_bytes > 1_000 && usage.file_bytes == 4 << 20);
+    drop(kept);
 
     // A process that is killed leaves the files as they are, in mid-flight.
     let killed = place("ended-image");

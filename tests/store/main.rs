@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use takhin_coordinator::config::Config;
 use takhin_coordinator::engine::{Engine, FetchRequest};
+use takhin_coordinator::journal::Journal;
 use takhin_coordinator::store::{DiskJournal, OpenError, StoreConfig};
 
 const SHARDS: u32 = 2;
@@ -35,7 +36,7 @@ fn journal_of(dir: &Path, config: StoreConfig) -> DiskJournal {
     }
 }
 
-fn engine(journal: DiskJournal) -> Engine {
+fn engine(journal: impl Journal + 'static) -> Engine {
     let config = Config::builder()
         .group_initial_rebalance_delay_ms(0)
         .takhin_shards(SHARDS)
