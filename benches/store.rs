@@ -105,15 +105,25 @@ impl Bare {
 }
 
 fn commits(c: &mut Criterion) {
-    for in_flight in [1_usize, 64, 1_024] {
-        let mut group = c.benchmark_group(format!("durable commits, {in_flight} in flight"));
-        group.throughput(Throughput::Elements(in_flight as u64));
+    for count in [1_usize, 64, 1_024] {
+        let mut group = c.benchmark_group(format!("{count} durable commits"));
+        group.throughput(Throughput::Elements(count as u64));
         let mut bare = Bare::new(&place("bare"));
-        group.bench_function("floor: a bare log", |b| b.iter(|| bare.commit(in_flight)));
+        group.bench_function("floor: a bare log", |b| b.iter(|| bare.commit(count)));
         let engine = engine(&place("engine"));
-        let groups: Vec<String> = (0..in_flight).map(|at| format!("group-{at:08}")).collect();
         let mut offset = 0;
-        group.bench_function("engine", |b| {
+        group.bench_function("as one batch", |b| {
+            b.iter(|| {
+                offset += 1;
+                let mut request = CommitRequest::new("group-of-many");
+                for partition in (0..).take(count) {
+                    request = request.offset("topic-name", partition, offset);
+                }
+                engine.commit(request).wait().expect("the disk works");
+            });
+        });
+        let groups: Vec<String> = (0..count).map(|at| format!("group-{at:08}")).collect();
+        group.bench_function("as requests in flight", |b| {
             b.iter(|| {
                 offset += 1;
                 let ask = |group: &String| {

@@ -40,7 +40,7 @@ fn commits_until_killed() {
 fn what_was_acknowledged_before_sigkill_is_there_afterwards() {
     let dir = place("killed");
     let mut acknowledged = [0; GROUPS];
-    for life in 0..8 {
+    for life in 0..5 {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "killed::commits_until_killed", "--nocapture"])
             .env(DIR, &dir)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use super::super::disk::{Disk, DiskFile};
 use super::disk::{Fault, SimDisk};
 use super::workload::{Append, Random, SHARDS, SMALL, facts, facts_of, offset};
 use crate::error::Refusal;
@@ -133,6 +134,22 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_reads_go_on() {
     assert!(!host.journal.is_healthy());
     assert_eq!(host.settle(&one(3)), Err(Refusal::NotAvailable));
     assert_eq!(host.records(0), [offset("g", 0, Some(1))]);
+}
+
+#[test]
+fn damage_that_comes_after_the_opening_is_found_by_the_loading() {
+    let disk = SimDisk::default();
+    let mut host = Host::open(&disk);
+    assert_eq!(host.settle(&one(1)), Ok(()));
+    let file = disk.open("log-00000001").unwrap();
+    // The last byte of the value: the frame has 65 bytes.
+    assert_eq!(file.write_at(&[9], 512 + 64).unwrap(), 1);
+    let loaded = host
+        .journal
+        .load(ShardId(0), &mut |_| panic!("a damaged record"));
+    let words = "the journal is damaged: log-00000001 at byte 512: the checksum does not fit";
+    assert_eq!(loaded.unwrap_err().to_string(), words);
+    host.journal.load(ShardId(1), &mut |_| ()).unwrap();
 }
 
 #[test]
