@@ -7,6 +7,7 @@
 //! | [`server`], [`topics`] | the standalone server and its in-memory data plane (feature `server`) |
 //! | [`engine`] | the front door: open, join, sync, heartbeat, leave, commit, fetch |
 //! | [`shard`] | one event loop a shard: mailbox, step, timers, parked replies |
+//! | [`store`] | the journal on disk: one log in recycled segments, group commit, recovery |
 //! | [`journal`] | the seam to durability: records in, outcomes out |
 //! | [`session`] | the side door of heartbeats: one atomic word a member, one a group |
 //! | [`group`] | the group protocol as a pure state machine: `now` in, effects out |
@@ -54,6 +55,7 @@ pub mod journal;
 pub mod metrics;
 pub mod session;
 pub mod shard;
+pub mod store;
 pub mod time;
 pub mod wire;
 

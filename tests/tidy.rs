@@ -33,6 +33,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "group", "session", "journal", "time", "atomic", "error", "ids", "metrics",
         ],
     ),
+    (
+        "store",
+        &["journal", "group", "atomic", "error", "ids", "time"],
+    ),
     ("journal", &["group", "wire", "error", "ids", "time"]),
     ("session", &["atomic", "error", "ids", "time"]),
     ("group", &["error", "ids", "time"]),

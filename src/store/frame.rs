@@ -1,0 +1,215 @@
+//! A frame: one record with its place in the log. All numbers are little-endian.
+//!
+//! ```text
+//!    0  crc        u32  CRC32C of all that follows, begun with the directory's salt
+//!    4  length     u32  of the frame, these 28 bytes included
+//!    8  sequence   u64  counts frames over the whole log, without gaps
+//!   16  lag        u32  frames between the first one of the same write and this one
+//!   20  shard      u32
+//!   24  key, flags u32  the key's length in the lower 24 bits, flags above:
+//!                       1 first of its entry   4 last of its batch   16 carried along
+//!                       2 last of its entry    8 tombstone           32 a mark, no record
+//!   28  key             as in `__consumer_offsets`
+//!       value           the rest; a tombstone has none
+//! ```
+//!
+//! The salt is drawn when the directory is made, so that no client can have bytes stored that
+//! look like a frame, and no frame of another directory is taken for one of this.
+//!
+//! `sequence - lag` is the first frame of the write. A write begins only when the one before is
+//! durable, so a frame proves that everything before its write's first frame once was: this tells
+//! a torn tail from damage.
+
+/// Bytes before the key.
+pub(super) const HEAD: usize = 28;
+/// A key is a group and a topic of no more than 32,767 bytes each.
+const KEY_MAX: usize = (1 << 24) - 1;
+
+/// No number on disk counts that far; whatever is greater is damage, and never added to.
+pub(super) const NUMBER_MAX: u64 = 1 << 62;
+
+/// The flags of a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Flags(pub(super) u8);
+
+impl Flags {
+    pub(super) const FIRST_OF_ENTRY: Self = Self(1);
+    pub(super) const LAST_OF_ENTRY: Self = Self(2);
+    pub(super) const LAST_OF_BATCH: Self = Self(4);
+    pub(super) const TOMBSTONE: Self = Self(8);
+    pub(super) const CARRIED: Self = Self(16);
+    pub(super) const MARK: Self = Self(32);
+
+    pub(super) fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    pub(super) fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// A frame that was read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame<'a> {
+    pub(super) sequence: u64,
+    pub(super) lag: u32,
+    pub(super) shard: u32,
+    pub(super) flags: Flags,
+    pub(super) key: &'a [u8],
+    pub(super) body: &'a [u8],
+    /// Bytes of the whole frame.
+    pub(super) len: usize,
+}
+
+impl<'a> Frame<'a> {
+    pub(super) fn value(&self) -> Option<&'a [u8]> {
+        (!self.flags.has(Flags::TOMBSTONE)).then_some(self.body)
+    }
+
+    /// The first sequence number of the write that the frame was part of.
+    pub(super) fn write_began_at(&self) -> u64 {
+        self.sequence - u64::from(self.lag)
+    }
+
+    /// Reads the frame at the beginning of these bytes; `None` if none is there that is whole.
+    pub(super) fn parse(bytes: &'a [u8], salt: u32) -> Option<Self> {
+        let frame = Self::parse_unchecked(bytes)?;
+        (crc32c::crc32c_append(salt, &bytes[4..frame.len]) == u32_at(bytes, 0)).then_some(frame)
+    }
+
+    /// Reads the frame as it stands, without asking the checksum.
+    pub(super) fn parse_unchecked(bytes: &'a [u8]) -> Option<Self> {
+        if bytes.len() < HEAD {
+            return None;
+        }
+        let len = usize::try_from(u32_at(bytes, 4)).ok()?;
+        if len < HEAD || len > bytes.len() {
+            return None;
+        }
+        let packed = u32_at(bytes, 24);
+        let key_len = usize::try_from(packed & 0xff_ffff).ok()?;
+        let sequence = u64::from_le_bytes(bytes[8..16].try_into().ok()?);
+        let lag = u32_at(bytes, 16);
+        if key_len > len - HEAD || u64::from(lag) > sequence || sequence > NUMBER_MAX {
+            return None;
+        }
+        let (key, body) = bytes[HEAD..len].split_at(key_len);
+        Some(Self {
+            sequence,
+            lag,
+            shard: u32_at(bytes, 20),
+            flags: Flags(packed.to_le_bytes()[3]),
+            key,
+            body,
+            len,
+        })
+    }
+}
+
+/// Appends a frame whose place is not known yet; see [`place`]. `None` if it is too long.
+pub(super) fn append(
+    out: &mut Vec<u8>,
+    shard: u32,
+    flags: Flags,
+    key: &[u8],
+    value: Option<&[u8]>,
+) -> Option<usize> {
+    let body = value.unwrap_or(&[]);
+    let len = HEAD + key.len() + body.len();
+    if key.len() > KEY_MAX {
+        return None;
+    }
+    let written = u32::try_from(len).ok()?;
+    let key_len = u32::try_from(key.len()).ok()?;
+    let flags = match value {
+        Some(_) => flags,
+        None => flags.with(Flags::TOMBSTONE),
+    };
+    out.reserve(len);
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&written.to_le_bytes());
+    out.extend_from_slice(&[0; 12]);
+    out.extend_from_slice(&shard.to_le_bytes());
+    out.extend_from_slice(&(key_len | u32::from(flags.0) << 24).to_le_bytes());
+    out.extend_from_slice(key);
+    out.extend_from_slice(body);
+    Some(len)
+}
+
+/// Gives a frame its place, and with it the checksum.
+pub(super) fn place(frame: &mut [u8], sequence: u64, lag: u32, salt: u32) {
+    frame[8..16].copy_from_slice(&sequence.to_le_bytes());
+    frame[16..20].copy_from_slice(&lag.to_le_bytes());
+    let crc = crc32c::crc32c_append(salt, &frame[4..]);
+    frame[..4].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// Adds a flag to a frame that has no place yet.
+pub(super) fn add_flag(frame: &mut [u8], flag: Flags) {
+    frame[27] |= flag.0;
+}
+
+/// The group that a key speaks of; the whole key where that cannot be told.
+pub(super) fn group_of(key: &[u8]) -> &[u8] {
+    // The record type, then the group as a string with its length before it.
+    let Some([_, _, high, low]) = key.get(..4) else {
+        return key;
+    };
+    let len = usize::from(u16::from_be_bytes([*high, *low]));
+    key.get(4..4 + len).unwrap_or(key)
+}
+
+/// Whether the key is that of a group itself (record type 2).
+pub(super) fn is_group_key(key: &[u8]) -> bool {
+    key.starts_with(&[0, 2])
+}
+
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    let four = bytes[at..at + 4].try_into().expect("four bytes were cut");
+    u32::from_le_bytes(four)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_read_as_it_was_written() {
+        let mut bytes = Vec::new();
+        let flags = Flags::FIRST_OF_ENTRY.with(Flags::LAST_OF_BATCH);
+        append(&mut bytes, 3, flags, b"key", Some(b"value")).unwrap();
+        place(&mut bytes, 77, 5, 9);
+        let frame = Frame::parse(&bytes, 9).unwrap();
+        assert_eq!((frame.sequence, frame.lag, frame.shard), (77, 5, 3));
+        assert_eq!(
+            (frame.key, frame.value()),
+            (&b"key"[..], Some(&b"value"[..]))
+        );
+        assert_eq!((frame.flags, frame.write_began_at()), (flags, 72));
+        assert!(Frame::parse(&bytes, 8).is_none(), "another directory's");
+    }
+
+    #[test]
+    fn no_byte_of_a_frame_can_change_unnoticed() {
+        let mut bytes = Vec::new();
+        append(&mut bytes, 0, Flags::MARK, b"k", None).unwrap();
+        place(&mut bytes, 1, 0, 0);
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 1 << bit;
+                assert!(Frame::parse(&damaged, 0).is_none());
+            }
+            assert!(Frame::parse(&bytes[..at], 0).is_none());
+        }
+    }
+
+    #[test]
+    fn the_group_is_found_in_both_kinds_of_key() {
+        assert_eq!(group_of(b"\0\x01\0\x02ab\0\x01t\0\0\0\x07"), b"ab");
+        assert_eq!(group_of(b"\0\x02\0\x02ab"), b"ab");
+        assert_eq!(group_of(b"\0\x02\0\x09ab"), b"\0\x02\0\x09ab");
+        assert_eq!(group_of(b"\0"), b"\0");
+    }
+}

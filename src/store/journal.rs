@@ -1,0 +1,294 @@
+//! The journal on a directory.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread::JoinHandle;
+
+use super::config::{OpenError, Quarantined, Repair, StoreConfig, at};
+use super::disk::{Disk, RealDisk, read_full};
+use super::frame::{self, Flags, Frame};
+use super::index::{Keys, Mark};
+use super::log::{Body, Log, View};
+use super::segment::{self, Segment};
+use super::writer::{Job, Shared, Submission, Writer};
+use crate::atomic::{Ordering, Parker, Unparker};
+use crate::error::Refusal;
+use crate::group::{Entry, Record};
+use crate::ids::ShardId;
+use crate::journal::schema::{self, SchemaError};
+use crate::journal::{Batch, Done, Durability, Journal, LoadError};
+
+const LOCK: &str = "LOCK";
+/// A batch may have that many bytes.
+const BATCH_BYTES_MAX: usize = 256 << 20;
+
+/// A journal in a directory of this machine, for as many shards as it was made for.
+///
+/// An engine takes it, or an `Arc` of it where the host wants to ask [`DiskJournal::is_healthy`].
+/// Dropping it waits until everything that was appended is settled.
+pub struct DiskJournal {
+    shared: Arc<Shared>,
+    bell: Unparker,
+    writer: Option<JoinHandle<()>>,
+    keys: Keys,
+    repair: Repair,
+    quarantined: Vec<Quarantined>,
+}
+
+/// How much a journal holds; see [`DiskJournal::usage`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Usage {
+    /// Bytes of the log's files.
+    pub file_bytes: u64,
+    /// Bytes of the records that count.
+    pub live_bytes: u64,
+    /// Keys that are known, the deleted ones whose tombstones are in the log included.
+    pub keys: u64,
+}
+
+impl DiskJournal {
+    /// Opens the journal in a directory, which is made if it is not there.
+    ///
+    /// Reads the whole log once, at most max(64 MiB, twice the live bytes).
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] where the directory is in use, of another version or number of shards,
+    /// damaged, or cannot be read.
+    pub fn open(
+        dir: impl AsRef<Path>,
+        config: StoreConfig,
+        shards: u32,
+    ) -> Result<Self, OpenError> {
+        let disk = RealDisk::new(dir.as_ref()).map_err(at("making the directory"))?;
+        Self::open_on(Arc::new(disk), config, shards)
+    }
+
+    pub(super) fn open_on(
+        disk: Arc<dyn Disk>,
+        config: StoreConfig,
+        shards: u32,
+    ) -> Result<Self, OpenError> {
+        config.check()?;
+        let lock = disk.lock(LOCK).map_err(at("locking the directory"))?;
+        let lock = lock.ok_or(OpenError::Locked)?;
+        let (_, salt) = uuid::Uuid::new_v4().as_u64_pair();
+        let (log, quarantined) = Log::open(disk, config, shards, salt)?;
+        for found in &quarantined {
+            tracing::warn!(
+                damage = %found.damage,
+                records = found.records,
+                groups = ?found.groups,
+                "damage in the journal was skipped"
+            );
+        }
+        let keys = log.keys().clone();
+        let shared = Arc::new(Shared::new(shards));
+        shared.publish(&log);
+        let parker = Parker::new();
+        let bell = parker.unparker().clone();
+        let writer = Writer::new(log, Arc::clone(&shared));
+        let run = move || {
+            writer.run(&parker);
+            // Others may come in only now.
+            drop(lock);
+        };
+        let thread = std::thread::Builder::new().name("takhin-journal".to_owned());
+        let writer = thread.spawn(run).map_err(at("starting the writer"))?;
+        Ok(Self {
+            shared,
+            bell,
+            writer: Some(writer),
+            keys,
+            repair: config.repair,
+            quarantined,
+        })
+    }
+
+    /// Whether batches can still be made durable. Once `false` it stays so: a write or sync
+    /// failed, and nothing is acknowledged until the directory was opened again. A disk that is
+    /// full is not that.
+    pub fn is_healthy(&self) -> bool {
+        // Relaxed: flags that stand alone.
+        !self.shared.is_poisoned.load(Ordering::Relaxed)
+            && !self.shared.has_ended.load(Ordering::Relaxed)
+    }
+
+    /// What was skipped at the opening; empty but for [`Repair::Quarantine`].
+    pub fn quarantined(&self) -> &[Quarantined] {
+        &self.quarantined
+    }
+
+    /// How much it holds, as of the last round.
+    pub fn usage(&self) -> Usage {
+        // Relaxed: figures stand alone.
+        Usage {
+            file_bytes: self.shared.file_bytes.load(Ordering::Relaxed),
+            live_bytes: self.shared.live_bytes.load(Ordering::Relaxed),
+            keys: self.shared.keys.load(Ordering::Relaxed),
+        }
+    }
+
+    fn view(&self) -> Result<View, LoadError> {
+        let (to, from) = sync_channel(1);
+        let gone = || {
+            LoadError::Io(std::io::Error::other(
+                "the journal's writer is busy or gone",
+            ))
+        };
+        self.shared.submit(Job::View(to)).map_err(|_| gone())?;
+        self.bell.unpark();
+        from.recv().map_err(|_| gone())
+    }
+}
+
+impl Journal for DiskJournal {
+    fn append(&self, batch: Batch<'_>, done: Done) {
+        let body = encode(batch, &self.keys);
+        let submission = Submission { done, body };
+        if let Err(job) = self.shared.submit(Job::Append(submission)) {
+            // More in flight than a shard may have: dropped, and so refused.
+            drop(job);
+        }
+        self.bell.unpark();
+    }
+
+    fn load(&self, shard: ShardId, each: &mut dyn FnMut(Record)) -> Result<(), LoadError> {
+        read(&self.view()?, shard.0, self.repair, each)
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::LocalFsync
+    }
+}
+
+impl fmt::Debug for DiskJournal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DiskJournal")
+            .field("is_healthy", &self.is_healthy())
+            .field("usage", &self.usage())
+            .field("quarantined", &self.quarantined)
+            .finish_non_exhaustive()
+    }
+}
+
+/// For a host that gives the journal to its engine, and asks it for its health.
+impl Journal for Arc<DiskJournal> {
+    fn append(&self, batch: Batch<'_>, done: Done) {
+        DiskJournal::append(self, batch, done);
+    }
+
+    fn load(&self, shard: ShardId, each: &mut dyn FnMut(Record)) -> Result<(), LoadError> {
+        DiskJournal::load(self, shard, each)
+    }
+
+    fn durability(&self) -> Durability {
+        DiskJournal::durability(self)
+    }
+}
+
+impl Drop for DiskJournal {
+    fn drop(&mut self) {
+        // Release: pairs with the acquire in the writer, which then takes all that was pushed.
+        self.shared.is_stopping.store(true, Ordering::Release);
+        self.bell.unpark();
+        let Some(writer) = self.writer.take() else {
+            return;
+        };
+        // The last owner may be the writer itself, by an outcome that it settled: it ends then.
+        if writer.thread().id() != std::thread::current().id() && writer.join().is_err() {
+            tracing::error!("the journal's writer panicked");
+        }
+    }
+}
+
+/// The batch as frames that have no place yet.
+pub(super) fn encode(batch: Batch<'_>, keys: &Keys) -> Result<Body, Refusal> {
+    let mut body = Body::default();
+    let mut last = 0;
+    for entry in batch.entries {
+        for (at, record) in entry.records.iter().enumerate() {
+            let encoded = schema::encode(record).map_err(|_| Refusal::Failed)?;
+            let value = encoded.value.as_deref();
+            let shard = batch.ticket.shard.0;
+            last = body.bytes.len();
+            let flags = place_in(entry, at);
+            let len = frame::append(&mut body.bytes, shard, flags, &encoded.key, value)
+                .filter(|_| body.bytes.len() <= BATCH_BYTES_MAX)
+                .ok_or(Refusal::Failed)?;
+            let mark = Mark::new(keys, shard, &encoded.key, value.is_some(), len);
+            body.marks.push(mark);
+        }
+    }
+    if !body.marks.is_empty() {
+        frame::add_flag(&mut body.bytes[last..], Flags::LAST_OF_BATCH);
+    }
+    Ok(body)
+}
+
+fn place_in(entry: &Entry, at: usize) -> Flags {
+    let mut flags = Flags::default();
+    if at == 0 {
+        flags = flags.with(Flags::FIRST_OF_ENTRY);
+    }
+    if at + 1 == entry.records.len() {
+        flags = flags.with(Flags::LAST_OF_ENTRY);
+    }
+    flags
+}
+
+/// Hands out the records of a shard in the order of the log.
+pub(super) fn read(
+    view: &View,
+    shard: u32,
+    repair: Repair,
+    each: &mut dyn FnMut(Record),
+) -> Result<(), LoadError> {
+    for segment in &view.segments {
+        for span in &segment.spans {
+            let len = usize::try_from(span.to - span.from).unwrap_or(usize::MAX);
+            let mut bytes = vec![0; len];
+            let read = read_full(&*segment.file, &mut bytes, span.from).map_err(LoadError::Io)?;
+            let mut at = 0;
+            while at < len {
+                let damaged = |what: &str| damage(segment, span.from + at as u64, what);
+                // Frames of other shards are only stepped over.
+                let Some(mut frame) = Frame::parse_unchecked(&bytes[at..read]) else {
+                    return Err(damaged("there is no frame"));
+                };
+                if frame.shard == shard {
+                    frame = Frame::parse(&bytes[at..read], segment.seed)
+                        .ok_or_else(|| damaged("the checksum does not fit"))?;
+                    match record(&frame) {
+                        Ok(Some(record)) => each(record),
+                        Err(error) if repair == Repair::Refuse => {
+                            return Err(damaged(&error.to_string()));
+                        }
+                        Ok(None) | Err(_) => {}
+                    }
+                }
+                at += frame.len;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What the frame holds; `None`: nothing that we know, which Kafka's loader skips, too.
+fn record(frame: &Frame<'_>) -> Result<Option<Record>, SchemaError> {
+    if frame.flags.has(Flags::MARK) {
+        return Ok(None);
+    }
+    match schema::decode(frame.key, frame.value()) {
+        Ok(record) => Ok(Some(record)),
+        Err(SchemaError::UnknownType(_)) => Ok(None),
+        Err(error @ SchemaError::Damaged(_)) => Err(error),
+    }
+}
+
+fn damage(segment: &Segment, offset: u64, what: &str) -> LoadError {
+    let name = segment::name(segment.number);
+    LoadError::Corrupt(format!("{name} at byte {offset}: {what}"))
+}

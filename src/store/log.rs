@@ -1,0 +1,498 @@
+//! The log as its one writer sees it: rounds go in at the newest end, and what still lives of the
+//! oldest segment is carried along.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use super::carrier::Carrier;
+use super::config::{OpenError, Quarantined, StoreConfig, at};
+use super::disk::{Disk, read_whole, write_all};
+use super::frame::{self, Flags, HEAD};
+use super::index::{Index, Keys, Kind, Mark};
+use super::manifest::Manifest;
+use super::recovery::{Recovered, SEGMENT_BYTES_MAX, recover};
+use super::segment::{self, HEADER, Header, Segment, seed};
+
+/// Records of one batch as frames that have no place yet.
+#[derive(Debug, Default)]
+pub(super) struct Body {
+    pub(super) bytes: Vec<u8>,
+    pub(super) marks: Vec<Mark>,
+}
+
+/// Why a round was not written.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// There is no room for another segment; nothing was written, and there may be room later.
+    Full(io::Error),
+    /// The device failed, and nothing is known of what it holds.
+    Poisoned(String),
+}
+
+/// A file without anything that counts.
+#[derive(Clone, Copy, Debug)]
+struct Free {
+    number: u64,
+    len: u64,
+}
+
+/// Freed segments that are kept for use.
+const FREE_MAX: usize = 1;
+/// Segments that stay free below the bound: one to be filled next, and two for what a round of
+/// tombstones takes off the bound.
+const RESERVE: u64 = 3;
+/// Bytes of zeros that are written at a time.
+const ZEROS: usize = 256 << 10;
+/// What is looked at least for life in a round, once the log has grown to where that begins.
+const CARRY_BYTES_MIN: u64 = 64 << 10;
+/// Bytes that are looked at for life for every byte that is appended.
+const CARRY_PACE: u64 = 4;
+/// What a round looks at when there must be room before anything else.
+const CARRY_BYTES_MAX: u64 = 1 << 20;
+
+#[derive(Debug)]
+pub(super) struct Log {
+    disk: Arc<dyn Disk>,
+    config: StoreConfig,
+    salt: u64,
+    keys: Keys,
+    index: Index,
+    /// Oldest first; the last one is being filled.
+    segments: VecDeque<Segment>,
+    free: VecDeque<Free>,
+    /// Emptied while somebody was reading; freed when nobody is.
+    emptied: Vec<Segment>,
+    next: u64,
+    activation: u64,
+    number_next: u64,
+    /// Bytes of all segments' files.
+    file_bytes: u64,
+    must_switch: bool,
+    carrier: Carrier,
+    /// Held by whoever reads segments.
+    readers: Arc<()>,
+    /// What the next write consists of.
+    round: Vec<u8>,
+    marks: Vec<Mark>,
+}
+
+/// A segment list that stays readable as long as it is held.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) segments: Vec<Segment>,
+    pub(super) _held: Arc<()>,
+}
+
+impl Log {
+    /// Opens the log of a locked directory, or makes one.
+    pub(super) fn open(
+        disk: Arc<dyn Disk>,
+        config: StoreConfig,
+        shards: u32,
+        salt: u64,
+    ) -> Result<(Self, Vec<Quarantined>), OpenError> {
+        let names = disk.list().map_err(at("listing the directory"))?;
+        let manifest = match Manifest::read(&*disk, &names)? {
+            Some(manifest) => manifest,
+            None => Self::make(&*disk, &names, Manifest { shards, salt })?,
+        };
+        if manifest.shards != shards {
+            return Err(OpenError::Shards {
+                found: manifest.shards,
+                asked: shards,
+            });
+        }
+        let keys = Keys::default();
+        let recovered = recover(&*disk, &names, manifest.salt, config.repair, &keys)?;
+        if let Some(newest) = recovered.segments.last() {
+            make_durable(newest).map_err(at("syncing the newest segment"))?;
+            disk.sync_dir().map_err(at("syncing the directory"))?;
+        }
+        let numbers = names.iter().filter_map(|name| segment::number(name));
+        let number_next = numbers.max().map_or(1, |newest| newest + 1);
+        for name in &recovered.lost {
+            let set_aside = disk.rename(name, &format!("damaged-{name}"));
+            set_aside.map_err(at("setting a damaged segment aside"))?;
+        }
+        let quarantined = recovered.quarantined.clone();
+        let log = Self::new(disk, config, manifest.salt, (keys, recovered, number_next));
+        Ok((log, quarantined))
+    }
+
+    /// A new directory, unless a log without a manifest is in it.
+    fn make(disk: &dyn Disk, names: &[String], new: Manifest) -> Result<Manifest, OpenError> {
+        if let Some(stray) = names.iter().find(|name| segment::number(name).is_some()) {
+            return Err(OpenError::Corrupt(super::Damage {
+                file: stray.clone(),
+                offset: 0,
+                reason: "a segment, but the directory has no manifest".to_owned(),
+            }));
+        }
+        new.write(disk)?;
+        Ok(new)
+    }
+
+    fn new(
+        disk: Arc<dyn Disk>,
+        config: StoreConfig,
+        salt: u64,
+        (keys, recovered, number_next): (Keys, Recovered, u64),
+    ) -> Self {
+        let free = recovered.free.iter();
+        let free: VecDeque<_> = free.map(|&(number, len)| Free { number, len }).collect();
+        let live: u64 = recovered.segments.iter().map(|it| it.len).sum();
+        Self {
+            disk,
+            config,
+            salt,
+            keys,
+            index: recovered.index,
+            file_bytes: live + free.iter().map(|it| it.len).sum::<u64>(),
+            segments: recovered.segments.into(),
+            free,
+            emptied: Vec::new(),
+            next: recovered.next,
+            activation: recovered.activation,
+            number_next,
+            must_switch: recovered.is_torn,
+            carrier: Carrier::default(),
+            readers: Arc::new(()),
+            round: Vec::new(),
+            marks: Vec::new(),
+        }
+    }
+
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Bytes of all files of the log, and of what lives in it.
+    pub(super) fn bytes(&self) -> (u64, u64) {
+        (self.file_bytes, self.index.live_bytes())
+    }
+
+    /// Keys that are known.
+    pub(super) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// What is durable now. Nothing of it is used again before the view is dropped.
+    pub(super) fn view(&self) -> View {
+        View {
+            segments: self.segments.iter().cloned().collect(),
+            _held: Arc::clone(&self.readers),
+        }
+    }
+
+    /// Makes as many of these batches durable as fit into the segment, at least the first one;
+    /// how many that was.
+    pub(super) fn commit(&mut self, bodies: &[&Body]) -> Result<usize, Failed> {
+        let Some(first) = bodies.first() else {
+            return Ok(0);
+        };
+        let first_len = first.bytes.len() as u64;
+        match self.make_room() {
+            // A full disk does not matter as long as there is room in the segment.
+            Err(Failed::Full(_)) if self.room() >= first_len => {}
+            made => made?,
+        }
+        self.release();
+        if self.room() < first_len {
+            self.switch(first_len)?;
+        }
+        let mut taken = 0;
+        let mut len = 0;
+        for body in bodies {
+            let longer = len + body.bytes.len() as u64;
+            if longer > self.room() {
+                break;
+            }
+            len = longer;
+            taken += 1;
+        }
+        if self.unfree_bytes() > self.bound() / 4 * 3 {
+            let pace = (len * CARRY_PACE).max(CARRY_BYTES_MIN);
+            let room = self.room() - len;
+            self.carry(pace.min(self.config.segment_bytes), room)?;
+        }
+        for body in bodies.iter().take(taken) {
+            self.round.extend_from_slice(&body.bytes);
+            self.marks.extend_from_slice(&body.marks);
+        }
+        self.flush()?;
+        Ok(taken)
+    }
+
+    /// Ends the log with a mark, so that damage to what was written last is told from a torn
+    /// tail. Where there is no room for it the log ends without.
+    pub(super) fn close(&mut self) -> Result<(), Failed> {
+        if self.room() < HEAD as u64 {
+            return Ok(());
+        }
+        let whole = Flags::FIRST_OF_ENTRY.with(Flags::LAST_OF_ENTRY);
+        let flags = whole.with(Flags::LAST_OF_BATCH).with(Flags::MARK);
+        let len = frame::append(&mut self.round, 0, flags, b"", None).unwrap_or(0);
+        let mut mark = Mark::new(&self.keys, 0, b"", false, len);
+        mark.kind = Kind::Nothing;
+        self.marks.push(mark);
+        self.flush()
+    }
+
+    /// What the files may take.
+    pub(super) fn bound(&self) -> u64 {
+        self.config.log_bytes_min.max(2 * self.index.live_bytes())
+    }
+
+    fn room(&self) -> u64 {
+        match self.segments.back() {
+            Some(segment) if !self.must_switch => segment.room(),
+            _ => 0,
+        }
+    }
+
+    /// Carries until the files leave room for [`RESERVE`] more segments below their bound.
+    fn make_room(&mut self) -> Result<(), Failed> {
+        // Each turn either looks at part of the oldest segment or begins another segment; the
+        // bound is for a log that cannot shrink because somebody is reading it.
+        let turns_max = 4 * (self.file_bytes / CARRY_BYTES_MIN + 4);
+        for _ in 0..turns_max {
+            self.release();
+            let reserve = RESERVE * self.config.segment_bytes;
+            let is_reading = !self.emptied.is_empty();
+            if self.unfree_bytes() + reserve <= self.bound()
+                || self.segments.len() < 2
+                || is_reading
+            {
+                break;
+            }
+            let before = self.carrier.position(&self.segments);
+            let room = self.room();
+            self.carry(CARRY_BYTES_MAX, room)?;
+            self.flush()?;
+            if self.carrier.position(&self.segments) == before {
+                self.switch(self.carrier.stuck_at_bytes())?;
+            }
+        }
+        let is_near = self.file_bytes + 2 * self.config.segment_bytes > self.bound();
+        if is_near && self.free.len() > FREE_MAX {
+            // Freed files are removed once a header says that the log begins after them.
+            self.switch(0)?;
+        }
+        Ok(())
+    }
+
+    fn unfree_bytes(&self) -> u64 {
+        self.file_bytes - self.free.iter().map(|free| free.len).sum::<u64>()
+    }
+
+    /// Puts what lives of the next `budget` bytes of the oldest segment at the beginning of the
+    /// round, as far as there is room.
+    fn carry(&mut self, budget: u64, room: u64) -> Result<(), Failed> {
+        if self.segments.len() < 2 {
+            return Ok(());
+        }
+        let oldest = &self.segments[0];
+        let round = (&mut self.round, &mut self.marks);
+        let carried =
+            self.carrier
+                .carry(oldest, (&self.keys, &mut self.index), (budget, room), round);
+        carried.map_err(|error| {
+            let name = segment::name(oldest.number);
+            Failed::Poisoned(format!("{name} could not be read back: {error}"))
+        })
+    }
+
+    /// Writes the round and makes it durable.
+    fn flush(&mut self) -> Result<(), Failed> {
+        let round = std::mem::take(&mut self.round);
+        let marks = std::mem::take(&mut self.marks);
+        let written = if round.is_empty() {
+            Ok(())
+        } else {
+            self.write(round, &marks)
+        };
+        written?;
+        self.marks = marks;
+        self.marks.clear();
+        if self.carrier.is_done(self.segments.front()) && self.segments.len() > 1 {
+            self.carrier = Carrier::default();
+            let emptied = self.segments.pop_front();
+            self.emptied.extend(emptied);
+            self.release();
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, mut round: Vec<u8>, marks: &[Mark]) -> Result<(), Failed> {
+        let segment = self
+            .segments
+            .back_mut()
+            .expect("there is a segment where there is room");
+        let mut at = 0;
+        for (lag, mark) in marks.iter().enumerate() {
+            let end = at + mark.len as usize;
+            let lag_written = u32::try_from(lag).map_err(|_| too_long())?;
+            let sequence = self.next + lag as u64;
+            frame::place(&mut round[at..end], sequence, lag_written, segment.seed);
+            at = end;
+        }
+        let doing = |what: &str, error: &io::Error| {
+            Failed::Poisoned(format!(
+                "{what} {} failed: {error}",
+                segment::name(segment.number)
+            ))
+        };
+        let end = segment.end();
+        write_all(&*segment.file, &round, end).map_err(|error| doing("writing to", &error))?;
+        segment
+            .file
+            .sync_data()
+            .map_err(|error| doing("syncing", &error))?;
+        segment.extend(round.len() as u64);
+        for (lag, mark) in marks.iter().enumerate() {
+            self.index.note(mark, self.next + lag as u64);
+        }
+        self.next += marks.len() as u64;
+        round.clear();
+        self.round = round;
+        Ok(())
+    }
+
+    /// Frees what was emptied, unless somebody is reading.
+    fn release(&mut self) {
+        if Arc::strong_count(&self.readers) > 1 {
+            return;
+        }
+        for segment in self.emptied.drain(..) {
+            self.free.push_back(Free {
+                number: segment.number,
+                len: segment.len,
+            });
+        }
+    }
+
+    /// Begins another segment with room for that many bytes.
+    fn switch(&mut self, bytes: u64) -> Result<(), Failed> {
+        let len = self.config.segment_bytes.max(HEADER + bytes);
+        let header = Header {
+            activation: self.activation + 1,
+            base: self.next,
+            start: self
+                .segments
+                .front()
+                .map_or(self.next, |oldest| oldest.header.base),
+        };
+        let fitting = self.free.iter().position(|free| free.len == len);
+        let segment = match fitting.and_then(|at| self.free.remove(at)) {
+            Some(free) => self.reuse(free, header)?,
+            None => self.create(len, header)?,
+        };
+        self.activation = header.activation;
+        self.must_switch = false;
+        self.segments.push_back(segment);
+        self.trim();
+        Ok(())
+    }
+
+    /// Removes freed files that are too many or of an odd size. Only after a switch: by then a
+    /// durable header says that the log begins after them.
+    fn trim(&mut self) {
+        let usual = self.config.segment_bytes;
+        let mut kept = VecDeque::new();
+        for free in std::mem::take(&mut self.free) {
+            let is_wanted = free.len == usual && kept.len() < FREE_MAX;
+            if is_wanted || self.disk.remove(&segment::name(free.number)).is_err() {
+                kept.push_back(free);
+            } else {
+                self.file_bytes -= free.len;
+            }
+        }
+        self.free = kept;
+    }
+
+    fn segment(
+        &self,
+        number: u64,
+        file: Box<dyn super::disk::DiskFile>,
+        it: (u64, Header),
+    ) -> Segment {
+        let (len, header) = it;
+        Segment {
+            number,
+            file: file.into(),
+            len,
+            header,
+            seed: seed(self.salt, header.activation),
+            spans: Vec::new(),
+        }
+    }
+
+    fn reuse(&mut self, free: Free, header: Header) -> Result<Segment, Failed> {
+        let name = segment::name(free.number);
+        let file = self
+            .disk
+            .open(&name)
+            .and_then(|file| {
+                write_all(&*file, &header.encode(self.salt), 0)?;
+                file.sync_data()?;
+                Ok(file)
+            })
+            .map_err(|error| Failed::Poisoned(format!("using {name} again failed: {error}")))?;
+        Ok(self.segment(free.number, file, (free.len, header)))
+    }
+
+    /// Makes a file of zeros and its header. Nothing of the log is in it until it is durable, so
+    /// a disk that is full is no more than that.
+    fn create(&mut self, len: u64, header: Header) -> Result<Segment, Failed> {
+        let number = self.number_next;
+        let name = segment::name(number);
+        let make = || {
+            let file = self.disk.create(&name)?;
+            let zeros = vec![0; ZEROS];
+            let mut at = 0;
+            while at < len {
+                let part = usize::try_from(len - at).unwrap_or(ZEROS).min(ZEROS);
+                write_all(&*file, &zeros[..part], at)?;
+                at += part as u64;
+            }
+            write_all(&*file, &header.encode(self.salt), 0)?;
+            file.sync_data()?;
+            self.disk.sync_dir()?;
+            Ok(file)
+        };
+        match make() {
+            Ok(file) => {
+                self.number_next += 1;
+                self.file_bytes += len;
+                Ok(self.segment(number, file, (len, header)))
+            }
+            Err(error) if is_full(&error) && self.disk.remove(&name).is_ok() => {
+                Err(Failed::Full(error))
+            }
+            Err(error) => Err(Failed::Poisoned(format!("making {name} failed: {error}"))),
+        }
+    }
+}
+
+/// What is read from now on must not be lost to a power cut, but it was perhaps not synced. After
+/// a sync that failed the system may take bytes for durable that are not: so they are written
+/// once more.
+fn make_durable(newest: &Segment) -> io::Result<()> {
+    let end = newest.end();
+    let mut bytes = read_whole(&*newest.file, SEGMENT_BYTES_MAX)?;
+    bytes.truncate(usize::try_from(end).unwrap_or(usize::MAX));
+    write_all(&*newest.file, &bytes, 0)?;
+    newest.file.sync_data()
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+fn too_long() -> Failed {
+    Failed::Poisoned("a round has more records than can be counted".to_owned())
+}

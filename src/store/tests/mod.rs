@@ -1,0 +1,11 @@
+//! Tests of the store on a disk that they own: what survives a crash is theirs to say.
+
+mod crash;
+mod disk;
+mod faults;
+mod format;
+mod rot;
+mod space;
+mod thread;
+mod torn;
+mod workload;

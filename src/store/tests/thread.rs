@@ -1,0 +1,228 @@
+//! The journal with its thread, through the trait.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use super::super::disk::{Disk, DiskFile};
+use super::disk::{Fault, SimDisk};
+use super::workload::{Append, Random, SHARDS, SMALL, facts, facts_of, offset};
+use crate::error::Refusal;
+use crate::group::Record;
+use crate::ids::ShardId;
+use crate::journal::{Batch, Done, Durability, Journal, Outcomes, Ticket};
+use crate::store::{DiskJournal, OpenError, StoreConfig};
+
+type Outcome = (Ticket, Result<(), Refusal>);
+
+/// Where outcomes are collected.
+struct Collected(Sender<Outcome>);
+
+impl Outcomes for Collected {
+    fn settled(&self, ticket: Ticket, outcome: Result<(), Refusal>) {
+        // The test may be over.
+        let _ = self.0.send((ticket, outcome));
+    }
+}
+
+/// A journal as a shard sees it.
+struct Host {
+    journal: DiskJournal,
+    to: Arc<Collected>,
+    outcomes: Receiver<Outcome>,
+    index: u64,
+}
+
+impl Host {
+    fn open(disk: &SimDisk) -> Self {
+        let (to, outcomes) = channel();
+        Self {
+            journal: DiskJournal::open_on(Arc::new(disk.clone()), SMALL, SHARDS).unwrap(),
+            to: Arc::new(Collected(to)),
+            outcomes,
+            index: 0,
+        }
+    }
+
+    fn append(&mut self, append: &Append) -> Ticket {
+        self.index += 1;
+        let ticket = Ticket {
+            index: self.index,
+            ..append.ticket()
+        };
+        let to: Arc<dyn Outcomes> = Arc::<Collected>::clone(&self.to);
+        let batch = Batch {
+            ticket,
+            entries: &append.entries,
+        };
+        self.journal.append(batch, Done::new(ticket, to));
+        ticket
+    }
+
+    /// Appends a batch and waits for what becomes of it.
+    #[expect(
+        clippy::panic_in_result_fn,
+        reason = "the outcome is what the test looks at"
+    )]
+    fn settle(&mut self, append: &Append) -> Result<(), Refusal> {
+        let ticket = self.append(append);
+        let settled = self.outcomes.recv().unwrap();
+        assert_eq!(settled.0, ticket);
+        settled.1
+    }
+
+    fn records(&self, shard: u32) -> Vec<Record> {
+        let mut records = Vec::new();
+        let each = &mut |record| records.push(record);
+        self.journal.load(ShardId(shard), each).unwrap();
+        records
+    }
+}
+
+fn one(serial: i64) -> Append {
+    Append::of(0, vec![offset("g", 0, Some(serial))])
+}
+
+#[test]
+fn batches_are_settled_in_order_and_read_back_after_a_restart() {
+    let disk = SimDisk::default();
+    let mut host = Host::open(&disk);
+    assert_eq!(host.journal.durability(), Durability::LocalFsync);
+    let (mut random, mut serial, mut appends) = (Random(3), 0, Vec::new());
+    for _ in 0..100 {
+        let pair: Vec<_> = (0..2)
+            .map(|_| Append::random(&mut random, &mut serial))
+            .collect();
+        let tickets: Vec<_> = pair.iter().map(|append| host.append(append)).collect();
+        for ticket in tickets {
+            assert_eq!(host.outcomes.recv().unwrap(), (ticket, Ok(())));
+        }
+        appends.extend(pair);
+    }
+    let usage = host.journal.usage();
+    assert!(usage.live_bytes > 0 && usage.file_bytes <= 32 << 10 && usage.keys > 0);
+    drop(host);
+    let host = Host::open(&disk);
+    for shard in 0..SHARDS {
+        let found = facts(host.records(shard).iter());
+        assert_eq!(found, facts_of(shard, &appends));
+    }
+}
+
+#[test]
+fn dropping_the_journal_settles_what_was_appended() {
+    let disk = SimDisk::default();
+    let mut host = Host::open(&disk);
+    host.append(&one(1));
+    host.append(&one(2));
+    drop(host.journal);
+    let outcomes: Vec<_> = host
+        .outcomes
+        .try_iter()
+        .map(|(_, outcome)| outcome)
+        .collect();
+    assert_eq!(outcomes, [Ok(()), Ok(())]);
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_acknowledged_and_reads_go_on() {
+    let disk = SimDisk::default();
+    let mut host = Host::open(&disk);
+    assert_eq!(host.settle(&one(1)), Ok(()));
+    // A write, then the sync.
+    disk.plan(2, Fault::Eio);
+    assert_eq!(host.settle(&one(2)), Err(Refusal::NotAvailable));
+    assert!(!host.journal.is_healthy());
+    assert_eq!(host.settle(&one(3)), Err(Refusal::NotAvailable));
+    assert_eq!(host.records(0), [offset("g", 0, Some(1))]);
+}
+
+#[test]
+fn damage_that_comes_after_the_opening_is_found_by_the_loading() {
+    let disk = SimDisk::default();
+    let mut host = Host::open(&disk);
+    assert_eq!(host.settle(&one(1)), Ok(()));
+    let file = disk.open("log-00000001").unwrap();
+    // The last byte of the value: the frame has 65 bytes.
+    assert_eq!(file.write_at(&[9], 512 + 64).unwrap(), 1);
+    let loaded = host
+        .journal
+        .load(ShardId(0), &mut |_| panic!("a damaged record"));
+    let words = "the journal is damaged: log-00000001 at byte 512: the checksum does not fit";
+    assert_eq!(loaded.unwrap_err().to_string(), words);
+    host.journal.load(ShardId(1), &mut |_| ()).unwrap();
+}
+
+#[test]
+fn a_full_disk_refuses_and_heals_when_there_is_room() {
+    let disk = SimDisk::default();
+    let mut host = Host::open(&disk);
+    disk.set_capacity(Some(6 << 10));
+    let mut accepted = 0;
+    while host.settle(&one(accepted + 1)).is_ok() {
+        accepted += 1;
+        assert!(accepted < 1_000, "the disk never filled");
+    }
+    assert!(accepted > 20 && host.journal.is_healthy());
+    assert_eq!(host.settle(&one(-1)), Err(Refusal::NotAvailable));
+    disk.set_capacity(None);
+    assert_eq!(host.settle(&one(accepted + 2)), Ok(()));
+    let records = host.records(0);
+    assert_eq!(records.len(), usize::try_from(accepted).unwrap() + 1);
+    assert_eq!(records.last(), Some(&offset("g", 0, Some(accepted + 2))));
+}
+
+#[test]
+fn a_batch_that_cannot_be_encoded_is_refused_in_its_turn() {
+    let disk = SimDisk::default();
+    let mut host = Host::open(&disk);
+    let long = "g".repeat(40_000);
+    let first = host.append(&one(1));
+    let second = host.append(&Append::of(0, vec![offset(&long, 0, Some(2))]));
+    let outcomes: Vec<_> = (0..2).map(|_| host.outcomes.recv().unwrap()).collect();
+    assert_eq!(outcomes, [(first, Ok(())), (second, Err(Refusal::Failed))]);
+    assert_eq!(host.settle(&one(3)), Ok(()));
+    assert!(host.journal.is_healthy());
+}
+
+#[test]
+fn a_batch_without_records_is_settled_without_a_write() {
+    let disk = SimDisk::default();
+    let mut host = Host::open(&disk);
+    assert_eq!(host.settle(&one(1)), Ok(()));
+    let before = disk.operations();
+    let empty = Append {
+        shard: 0,
+        entries: Vec::new(),
+    };
+    assert_eq!(host.settle(&empty), Ok(()));
+    assert_eq!(disk.operations(), before);
+}
+
+#[test]
+fn a_directory_is_opened_once_at_a_time() {
+    let disk = SimDisk::default();
+    let host = Host::open(&disk);
+    let second = DiskJournal::open_on(Arc::new(disk.clone()), SMALL, SHARDS);
+    assert!(matches!(second, Err(OpenError::Locked)));
+    drop(host);
+    Host::open(&disk);
+}
+
+#[test]
+fn sizes_out_of_range_are_refused_before_anything_is_touched() {
+    for config in [
+        StoreConfig {
+            segment_bytes: 100,
+            ..SMALL
+        },
+        StoreConfig {
+            log_bytes_min: 0,
+            ..SMALL
+        },
+    ] {
+        let disk = SimDisk::default();
+        let opened = DiskJournal::open_on(Arc::new(disk.clone()), config, SHARDS);
+        assert!(matches!(opened, Err(OpenError::Config(_))));
+        assert_eq!(disk.names(), Vec::<String>::new());
+    }
+}
