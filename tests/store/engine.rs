@@ -36,9 +36,9 @@ fn commit(engine: &Engine, group: &str, offset: i64) {
 
 /// What the test leaves in every group, found again.
 fn assert_found(engine: &Engine, members: &[Joined]) {
-    for (at, joined) in members.iter().enumerate() {
+    for (at, joined) in (0..).zip(members) {
         let group = format!("group-{at}");
-        assert_eq!(committed(engine, &group), Some(40 + at as i64));
+        assert_eq!(committed(engine, &group), Some(40 + at));
         let described = engine.describe(group.as_str().into()).wait().unwrap();
         assert_eq!(described.phase, Phase::Stable);
         assert_eq!(described.members[0].member, joined.member);

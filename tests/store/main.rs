@@ -1,5 +1,10 @@
 //! The disk journal under an engine, on a real file system.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of a test may fail it as the test itself"
+)]
+
 mod engine;
 mod killed;
 

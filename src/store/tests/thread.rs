@@ -1,9 +1,9 @@
 //! The journal with its thread, through the trait.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Weak};
 
-use super::super::disk::{Disk, DiskFile};
+use super::super::disk::Disk;
 use super::disk::{Fault, SimDisk};
 use super::workload::{Append, Random, SHARDS, SMALL, facts, facts_of, offset};
 use crate::error::Refusal;
@@ -49,7 +49,7 @@ impl Host {
             index: self.index,
             ..append.ticket()
         };
-        let to: Arc<dyn Outcomes> = Arc::<Collected>::clone(&self.to);
+        let to: Weak<dyn Outcomes> = Arc::<Collected>::downgrade(&self.to);
         let batch = Batch {
             ticket,
             entries: &append.entries,
