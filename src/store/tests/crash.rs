@@ -104,6 +104,7 @@ fn many_crashes(seed: u64) {
     }
 }
 
+/// Seeds count from 0; `TAKHIN_HISTORIES=8000` takes a minute.
 #[test]
 fn replay_is_the_last_acknowledged_state_after_random_crashes() {
     let many = std::env::var("TAKHIN_HISTORIES").ok();
