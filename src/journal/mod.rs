@@ -81,6 +81,9 @@ impl std::error::Error for LoadError {
 }
 
 /// A log of records, one sequence a shard.
+///
+/// Nothing here bounds how long a batch may take: a journal that can hang settles its own batches
+/// with a refusal after a time of its choice. Kafka's `offsets.commit.timeout.ms` has no effect.
 pub trait Journal: Send + Sync + fmt::Debug {
     /// Appends a batch of one shard after all its earlier ones.
     ///
