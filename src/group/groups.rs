@@ -199,7 +199,7 @@ impl Groups {
     }
 
     /// Lets the group take its turn, if it is still there.
-    fn turn<T>(
+    pub(super) fn turn<T>(
         &mut self,
         key: GroupKey,
         now: Now,
@@ -501,16 +501,6 @@ impl Groups {
 
     pub(super) fn id_of(&self, key: GroupKey) -> Option<GroupId> {
         self.keyed(key).map(|group| group.id.clone())
-    }
-
-    pub(super) fn take_turn<T>(
-        &mut self,
-        key: GroupKey,
-        now: Now,
-        fx: &mut Vec<Effect>,
-        act: impl FnOnce(&mut Turn<'_>) -> T,
-    ) -> Option<T> {
-        self.turn(key, now, fx, act)
     }
 
     /// The shard is given up: every group becomes Dead, and whoever waits is told to look for

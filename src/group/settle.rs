@@ -35,7 +35,7 @@ impl Groups {
         let id = self.id_of(key);
         let removed = matches!(then, Then::Removed { .. });
         let records = entry.records;
-        self.take_turn(key, now, fx, |turn| {
+        self.turn(key, now, fx, |turn| {
             turn.group.in_flight -= 1;
             turn.group.promised -= then.new_offsets();
             turn.group.removals -= u32::from(removes_offsets);
@@ -58,7 +58,7 @@ impl Groups {
     ) {
         let mut concerned = Vec::new();
         for key in self.keys() {
-            let records = self.take_turn(key, now, fx, |turn| turn.offsets_of_deleted(topics));
+            let records = self.turn(key, now, fx, |turn| turn.offsets_of_deleted(topics));
             if let Some(records) = records.filter(|records| !records.is_empty()) {
                 concerned.push((key, records));
             }
@@ -73,7 +73,7 @@ impl Groups {
         for (at, (key, records)) in concerned.into_iter().enumerate() {
             let to = (at + 1 == last).then_some(to);
             let then = Then::TopicsDeleted { to };
-            self.take_turn(key, now, fx, |turn| turn.append(records, then));
+            self.turn(key, now, fx, |turn| turn.append(records, then));
         }
     }
 
@@ -85,7 +85,7 @@ impl Groups {
         self.forget_traceless();
         for key in self.keys() {
             fx.push(Effect::Note(Note::GroupCreated));
-            self.take_turn(key, now, fx, |turn| turn.revive());
+            self.turn(key, now, fx, |turn| turn.revive());
         }
     }
 }
@@ -186,7 +186,7 @@ impl Turn<'_> {
         classic.subscribed = classic.read_subscriptions();
         self.arm_retention();
         if self.group.classic.roster.len() > self.rules.group_members_max {
-            self.start_rebalance(Cause::Oversized);
+            self.prepare_rebalance(Cause::Oversized);
         }
     }
 

@@ -318,11 +318,6 @@ impl Turn<'_> {
         true
     }
 
-    /// Starts a rebalance for a reason from outside of the verbs.
-    pub(super) fn start_rebalance(&mut self, cause: Cause) {
-        self.prepare_rebalance(cause);
-    }
-
     /// A member went or came: start a rebalance, or see whether the present one is complete.
     fn rebalance_or_complete(&mut self, cause: Cause) {
         if self.group.classic.phase.can_rebalance() {

@@ -8,7 +8,7 @@ use crate::ids::{Generation, MemberId};
 
 impl Turn<'_> {
     /// Starts a rebalance.
-    pub(super) fn prepare_rebalance(&mut self, cause: Cause) {
+    pub(in crate::group) fn prepare_rebalance(&mut self, cause: Cause) {
         self.prepare_rebalance_refusing(cause, Refusal::RebalanceInProgress);
     }
 
