@@ -44,8 +44,14 @@ pub enum TopicError {
     InvalidProducerEpoch,
     /// `INVALID_TXN_STATE`: a transactional batch, and there are no transactions.
     InvalidTxnState,
-    /// `KAFKA_STORAGE_ERROR`: the node's bytes are used up; clients try again.
+    /// `KAFKA_STORAGE_ERROR`: the node's bytes are used up, or the disk is full; clients try again.
     StorageFull,
+    /// `KAFKA_STORAGE_ERROR`: the disk has failed, and the node acknowledges nothing until it was
+    /// started again; clients try again.
+    StorageFailed,
+    /// `COORDINATOR_LOAD_IN_PROGRESS`: the next producer ids are not reserved yet; clients try
+    /// again.
+    ProducerIdsNotReady,
     /// `FETCH_SESSION_ID_NOT_FOUND`: never given, or evicted.
     FetchSessionIdNotFound,
     /// `INVALID_FETCH_SESSION_EPOCH`: not the epoch that comes next.
@@ -89,7 +95,9 @@ impl fmt::Display for TopicError {
             Self::OutOfOrderSequence => "the sequence number is not the one that comes next",
             Self::InvalidProducerEpoch => "the producer has written under a newer epoch",
             Self::InvalidTxnState => "transactions are not supported",
-            Self::StorageFull => "the memory for topics is used up",
+            Self::StorageFull => "the room for topics is used up",
+            Self::StorageFailed => "the disk of the topics has failed",
+            Self::ProducerIdsNotReady => "the next producer ids are not reserved yet",
             Self::FetchSessionIdNotFound => "the fetch session does not exist",
             Self::InvalidFetchSessionEpoch => "the epoch is not the fetch session's next",
             Self::UnknownLeaderEpoch => "the leader epoch is newer than any of the partition",

@@ -27,12 +27,15 @@
 mod batch;
 mod budget;
 mod config;
+mod disk;
+mod durable;
 mod error;
 mod fetch;
 mod front;
 mod lock;
 mod offsets;
 mod partition;
+mod producer_ids;
 mod producers;
 mod registry;
 mod session;
@@ -44,6 +47,8 @@ mod tests;
 
 pub use batch::is_zstd;
 pub use config::TopicsConfig;
+pub use disk::{Damage, DiskConfig, Examined, OpenError, Repair};
+pub use durable::Durable;
 pub use error::TopicError;
 pub use fetch::{Divergence, Fetch, FetchPartition, FetchRequest, FetchResponse, FetchedPartition};
 pub use front::Topics;

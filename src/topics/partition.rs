@@ -1,4 +1,4 @@
-//! The log of one partition: batches in memory, their offsets, and who waits for more.
+//! The log of one partition: batches, their offsets, and who waits for more.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,11 +7,14 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::batch::{self, Batch, Unplaced};
-use super::budget::Budget;
+use super::budget::{Budget, Resources};
+use super::disk::{Place, Shelf};
+use super::durable::{Change, Durable, Pending};
 use super::error::TopicError;
 use super::lock::Lock;
 use super::producers::{PRODUCER_BYTES, Producers, Sequence};
 use super::settings::Effective;
+use crate::ids::{PartitionIndex, TopicId};
 use crate::time::WallMs;
 
 /// Where a batch went.
@@ -26,97 +29,173 @@ pub struct Appended {
 }
 
 /// One partition; its methods take the lock for themselves.
+///
+/// A batch is admitted by [`Partition::append`], which gives it its offset, and becomes part of the
+/// log by [`Partition::apply`]: at once in memory, and on disk when it is durable. What is not
+/// applied is seen by nobody, and when its write fails it leaves no trace.
 #[derive(Debug)]
 pub(super) struct Partition {
-    log: Lock<Log>,
-    budget: Arc<Budget>,
+    pub(super) log: Lock<Log>,
+    pub(super) budget: Arc<Budget>,
+    // None: the partition is in memory alone.
+    pub(super) shelf: Option<Shelf>,
 }
 
 impl Partition {
-    pub(super) fn new(budget: Arc<Budget>) -> Self {
+    pub(super) fn new(resources: &Resources, topic: TopicId, index: PartitionIndex) -> Self {
+        let disk = resources.disk.as_ref();
         Self {
             log: Lock::default(),
-            budget,
+            budget: Arc::clone(&resources.budget),
+            shelf: disk.map(|disk| Shelf::new(Arc::clone(disk), topic, index)),
         }
     }
 
-    /// Appends one batch that was checked.
+    /// Admits one batch that was checked; the answer comes when it was applied.
     pub(super) fn append(
-        &self,
+        self: &Arc<Self>,
         batch: &Batch,
         bytes: &[u8],
         effective: &Effective,
         now: WallMs,
-    ) -> Result<Appended, TopicError> {
+    ) -> Durable<Appended> {
         let stamp = effective.log_append_time.then_some(now);
         // The copy is made before the lock is taken, so that readers do not wait for it.
         let copy = Unplaced::copy(bytes, stamp);
         let log = &mut *self.log.lock();
+        let mut placed = match self.admit(log, batch, bytes.len(), effective) {
+            Ok(Admission::Place(placed)) => placed,
+            Ok(Admission::Before(answer)) => return Durable::done(Ok(answer)),
+            Ok(Admission::OnItsWay(at)) => return log.pending[at].told(),
+            Err(error) => return Durable::done(Err(error)),
+        };
+        if let Some(WallMs(now)) = stamp {
+            placed.batch.max_timestamp = now;
+        }
+        placed.stamp = stamp;
+        let bytes = copy.at(placed.base);
+        let Some(shelf) = &self.shelf else {
+            let len = bytes.len();
+            let answer = self.apply(log, &placed, len, Body::Memory(bytes), effective);
+            self.retain(log, effective);
+            log.wake();
+            return Durable::done(Ok(Appended {
+                log_start_offset: log.start,
+                ..answer
+            }));
+        };
+        let change = Change::Batch {
+            placed,
+            bytes,
+            effective: *effective,
+        };
+        log.pend(change, shelf, self)
+    }
+
+    /// Finds the batch's place, and reserves what it costs of the node's bytes.
+    fn admit(
+        &self,
+        log: &mut Log,
+        batch: &Batch,
+        len: usize,
+        effective: &Effective,
+    ) -> Result<Admission, TopicError> {
         if log.closed {
             return Err(TopicError::UnknownTopicOrPartition);
         }
-        if batch.is_idempotent()
-            && let Sequence::Duplicate(answer) = log.producers.check(batch)?
-        {
-            return Ok(Appended {
-                log_start_offset: log.start,
-                ..answer
-            });
+        if self.shelf.as_ref().is_some_and(|shelf| !shelf.is_healthy()) {
+            return Err(TopicError::StorageFailed);
         }
-        let end = log
-            .end
+        if batch.is_idempotent()
+            && let Some(known) = log.recognise(batch)?
+        {
+            return Ok(known);
+        }
+        let base = log.next();
+        let end = base
             .checked_add(i64::from(batch.last_offset_delta) + 1)
             .ok_or(TopicError::StorageFull)?;
-        self.make_room(log, batch, cost(bytes.len()), effective)?;
-        let stored = Stored {
-            base: log.end,
+        let pays_for_producer = self.make_room(log, batch, cost(len), effective)?;
+        Ok(Admission::Place(Placed {
+            batch: *batch,
+            base,
             last: end - 1,
-            max_timestamp: stamp.map_or(batch.max_timestamp, |WallMs(now)| now),
-            bytes: copy.at(log.end),
-        };
-        log.bytes += stored.bytes.len() as u64;
-        log.batches.push_back(stored);
-        let base_offset = std::mem::replace(&mut log.end, end);
-        self.retain(log, effective);
-        let answer = Appended {
-            base_offset,
-            log_append_time: stamp,
-            log_start_offset: log.start,
-        };
-        if batch.is_idempotent() {
-            log.producers.remember(batch, answer);
-        }
-        log.wake();
-        Ok(answer)
+            stamp: None,
+            pays_for_producer,
+        }))
     }
 
-    /// Reserves what an append costs of the node's bytes; gives up own old batches if it must.
+    /// A batch became part of the log: live, or read back from disk. Whatever is derived from
+    /// batches is derived here.
+    pub(super) fn apply(
+        &self,
+        log: &mut Log,
+        placed: &Placed,
+        len: usize,
+        body: Body,
+        effective: &Effective,
+    ) -> Appended {
+        let answer = Appended {
+            base_offset: placed.base,
+            log_append_time: placed.stamp,
+            log_start_offset: log.start,
+        };
+        if placed.batch.is_idempotent() {
+            self.settle_producer(log, placed, effective);
+            log.producers.remember(&placed.batch, answer);
+        }
+        let stored = Stored {
+            base: placed.base,
+            last: placed.last,
+            max_timestamp: placed.batch.max_timestamp,
+            len,
+            body,
+        };
+        log.bytes += len as u64;
+        log.held += stored.cost();
+        log.end = placed.last + 1;
+        log.batches.push_back(stored);
+        answer
+    }
+
+    /// Sees to it that a remembered producer is paid for, once, and that they are not too many.
+    fn settle_producer(&self, log: &mut Log, placed: &Placed, effective: &Effective) {
+        let is_new = !log.producers.contains(placed.batch.producer_id);
+        match (is_new, placed.pays_for_producer) {
+            (true, false) => self.budget.force(PRODUCER_BYTES),
+            (false, true) => self.budget.release(PRODUCER_BYTES),
+            (true, true) | (false, false) => {}
+        }
+        if is_new && log.producers.len() >= effective.producers_max {
+            log.producers.forget_oldest();
+            self.budget.release(PRODUCER_BYTES);
+        }
+    }
+
+    /// Reserves what an append costs of the node's bytes, and whether that is with its producer;
+    /// gives up own old batches if it must.
     fn make_room(
         &self,
         log: &mut Log,
         batch: &Batch,
         bytes: u64,
         effective: &Effective,
-    ) -> Result<(), TopicError> {
+    ) -> Result<bool, TopicError> {
         let is_new = batch.is_idempotent() && !log.producers.contains(batch.producer_id);
-        if is_new && log.producers.len() >= effective.producers_max {
-            log.producers.forget_oldest();
-            self.budget.release(PRODUCER_BYTES);
-        }
         let wanted = bytes + if is_new { PRODUCER_BYTES } else { 0 };
         // Old batches are given up only where that is enough.
-        let may_drop = effective.retention_bytes.is_some()
-            && wanted <= self.budget.free() + log.bytes + log.batches.len() as u64 * BATCH_OVERHEAD;
+        let may_drop =
+            effective.retention_bytes.is_some() && wanted <= self.budget.free() + log.held;
         while !self.budget.reserve(wanted) {
             if !may_drop || !self.drop_oldest(log) {
                 return Err(TopicError::StorageFull);
             }
         }
-        Ok(())
+        Ok(is_new)
     }
 
     /// Drops the oldest batches until the log is as small as it must be; never the newest.
-    fn retain(&self, log: &mut Log, effective: &Effective) {
+    pub(super) fn retain(&self, log: &mut Log, effective: &Effective) {
         let Some(max) = effective.retention_bytes else {
             return;
         };
@@ -126,27 +205,50 @@ impl Partition {
     }
 
     /// Applies a changed limit.
-    pub(super) fn trim(&self, effective: &Effective) {
-        self.retain(&mut self.log.lock(), effective);
+    pub(super) fn trim(self: &Arc<Self>, effective: &Effective) {
+        let log = &mut *self.log.lock();
+        self.retain(log, effective);
+        if let Some(shelf) = &self.shelf {
+            log.queue(shelf, self);
+        }
     }
 
     fn drop_oldest(&self, log: &mut Log) -> bool {
         let Some(oldest) = log.batches.pop_front() else {
             return false;
         };
-        log.bytes -= oldest.bytes.len() as u64;
+        log.bytes -= oldest.len as u64;
+        log.held -= oldest.cost();
         log.start = log.start.max(oldest.last + 1);
-        self.budget.release(cost(oldest.bytes.len()));
+        self.budget.release(oldest.cost());
         true
     }
 
     /// Moves the log start to an offset, -1 for the end; never back. The new start.
-    pub(super) fn delete_before(&self, offset: i64) -> Result<i64, TopicError> {
+    pub(super) fn delete_before(self: &Arc<Self>, offset: i64) -> Durable<i64> {
         let log = &mut *self.log.lock();
         let target = if offset == -1 { log.end } else { offset };
         if target < 0 || target > log.end {
-            return Err(TopicError::OffsetOutOfRange);
+            return Durable::done(Err(TopicError::OffsetOutOfRange));
         }
+        let Some(shelf) = &self.shelf else {
+            self.advance(log, target);
+            return Durable::done(Ok(log.start));
+        };
+        if log.closed {
+            return Durable::done(Err(TopicError::UnknownTopicOrPartition));
+        }
+        if !shelf.is_healthy() {
+            return Durable::done(Err(TopicError::StorageFailed));
+        }
+        if target <= log.start && log.pending.is_empty() {
+            return Durable::done(Ok(log.start));
+        }
+        log.pend_start(target, shelf, self)
+    }
+
+    /// Drops what lies before an offset.
+    pub(super) fn advance(&self, log: &mut Log, target: i64) {
         while log
             .batches
             .front()
@@ -155,13 +257,13 @@ impl Partition {
             self.drop_oldest(log);
         }
         log.start = log.start.max(target);
-        Ok(log.start)
     }
 
     /// Empties the log for good: its topic is gone. Who waits is woken.
     pub(super) fn close(&self) {
         let log = &mut *self.log.lock();
         log.closed = true;
+        self.fail(log, &TopicError::UnknownTopicOrPartition);
         while self.drop_oldest(log) {}
         self.budget
             .release(log.producers.len() as u64 * PRODUCER_BYTES);
@@ -186,54 +288,94 @@ impl Partition {
         at_least_one: bool,
         waiter: Option<&mut Waiter>,
     ) -> Result<(Bounds, Vec<Bytes>), TopicError> {
-        let log = &mut *self.log.lock();
+        let mut guard = self.log.lock();
+        let log = &mut *guard;
         let bounds = log.bounds()?;
         if let Some(waiter) = waiter {
             log.register(waiter);
         }
-        let mut read = Vec::new();
         if offset < bounds.start || offset > bounds.end {
-            return Ok((bounds, read));
+            return Ok((bounds, Vec::new()));
         }
         let first = log.batches.partition_point(|stored| stored.last < offset);
         let mut left = max_bytes;
+        let mut read: Vec<(usize, Body)> = Vec::new();
         for stored in log.batches.range(first..) {
-            let len = stored.bytes.len();
-            if len > left && !(at_least_one && read.is_empty()) {
+            if stored.len > left && !(at_least_one && read.is_empty()) {
                 break;
             }
-            left = left.saturating_sub(len);
-            read.push(stored.bytes.clone());
+            left = left.saturating_sub(stored.len);
+            read.push((stored.len, stored.body.clone()));
         }
-        Ok((bounds, read))
+        drop(guard);
+        Ok((bounds, self.bytes_of(&read)?))
+    }
+
+    /// The bytes of batches, read back where they are on disk. What was dropped meanwhile is gone
+    /// and its offset out of range; the reader is told what it would be told a moment later.
+    fn bytes_of(&self, batches: &[(usize, Body)]) -> Result<Vec<Bytes>, TopicError> {
+        let mut places = Vec::new();
+        let mut bytes = Vec::with_capacity(batches.len());
+        for (len, body) in batches {
+            match body {
+                Body::Memory(one) => bytes.push(one.clone()),
+                Body::Disk(place) => places.push((*place, *len)),
+            }
+        }
+        match &self.shelf {
+            Some(shelf) if !places.is_empty() => shelf.read(&places),
+            _ => Ok(bytes),
+        }
     }
 
     /// The first offset whose timestamp is at least that, with its timestamp.
     pub(super) fn find_timestamp(&self, timestamp: i64) -> Result<Option<(i64, i64)>, TopicError> {
-        let log = self.log.lock();
-        let start = log.bounds()?.start;
-        Ok(log
-            .batches
-            .iter()
-            .filter(|stored| stored.max_timestamp >= timestamp)
-            .find_map(|stored| batch::find_timestamp(&stored.bytes, stored.base, start, timestamp)))
+        let mut from = i64::MIN;
+        loop {
+            // One batch after the other, so that nothing is read under the lock.
+            let (start, base, next, body) = {
+                let log = self.log.lock();
+                let start = log.bounds()?.start;
+                let first = log.batches.partition_point(|stored| stored.last < from);
+                let mut newer = log.batches.range(first..);
+                let Some(stored) = newer.find(|stored| stored.max_timestamp >= timestamp) else {
+                    return Ok(None);
+                };
+                let body = (stored.len, stored.body.clone());
+                (start, stored.base, stored.last + 1, body)
+            };
+            for bytes in self.bytes_of(&[body])? {
+                let found = batch::find_timestamp(&bytes, base, start, timestamp);
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+            from = next;
+        }
     }
 
     /// The offset of the largest timestamp, with it.
     pub(super) fn newest_timestamp(&self) -> Result<Option<(i64, i64)>, TopicError> {
-        let log = self.log.lock();
-        let start = log.bounds()?.start;
-        // Of equal ones the first, as Kafka answers.
-        let newest = log
-            .batches
-            .iter()
-            .rev()
-            .max_by_key(|stored| stored.max_timestamp);
-        Ok(newest.map(|stored| {
-            let timestamp = stored.max_timestamp;
-            batch::find_timestamp(&stored.bytes, stored.base, start, timestamp)
-                .unwrap_or_else(|| (stored.base.max(start), timestamp))
-        }))
+        let (start, base, timestamp, body) = {
+            let log = self.log.lock();
+            let start = log.bounds()?.start;
+            // Of equal ones the first, as Kafka answers.
+            let newest = log
+                .batches
+                .iter()
+                .rev()
+                .max_by_key(|stored| stored.max_timestamp);
+            let Some(stored) = newest else {
+                return Ok(None);
+            };
+            let body = (stored.len, stored.body.clone());
+            (start, stored.base, stored.max_timestamp, body)
+        };
+        let bytes = self.bytes_of(&[body])?;
+        let found = bytes
+            .first()
+            .and_then(|bytes| batch::find_timestamp(bytes, base, start, timestamp));
+        Ok(Some(found.unwrap_or((base.max(start), timestamp))))
     }
 
     /// Takes a registration back that has not been served.
@@ -284,18 +426,25 @@ impl Waiter {
 }
 
 #[derive(Debug, Default)]
-struct Log {
-    // Without gaps, oldest first; the oldest may begin before `start`.
+pub(super) struct Log {
+    // Oldest first; the oldest may begin before `start`.
     batches: VecDeque<Stored>,
-    start: i64,
-    end: i64,
+    pub(super) start: i64,
+    // Of all that is applied: the high watermark.
+    pub(super) end: i64,
     // Of all batches, without what surrounds them in memory.
     bytes: u64,
+    // What all batches cost of the node's bytes.
+    held: u64,
     producers: Producers,
+    // Admitted and not durable yet, in order; always empty in memory.
+    pub(super) pending: VecDeque<Pending>,
+    // Whether the flusher knows that there is something to do.
+    pub(super) is_queued: bool,
     waiters: Vec<Arc<Notify>>,
     // How often the waiters were woken.
     wakes: u64,
-    closed: bool,
+    pub(super) closed: bool,
 }
 
 impl Log {
@@ -309,6 +458,42 @@ impl Log {
         })
     }
 
+    /// The offset of the next batch.
+    fn next(&self) -> i64 {
+        let mut on_their_way = self.pending.iter().rev().filter_map(Pending::batch);
+        on_their_way
+            .next()
+            .map_or(self.end, |placed| placed.last + 1)
+    }
+
+    /// Holds a producer's batch against what is known of it and what is on its way; `None`: it is
+    /// the next one.
+    fn recognise(&self, batch: &Batch) -> Result<Option<Admission>, TopicError> {
+        let mut newest = None;
+        for (at, pending) in self.pending.iter().enumerate() {
+            let Some(placed) = pending.batch() else {
+                continue;
+            };
+            if placed.batch.producer_id == batch.producer_id {
+                if placed.batch.is_repeated_by(batch) {
+                    return Ok(Some(Admission::OnItsWay(at)));
+                }
+                newest = Some(&placed.batch);
+            }
+        }
+        match (self.producers.check(batch), newest) {
+            (Ok(Sequence::Duplicate(answer)), _) => Ok(Some(Admission::Before(Appended {
+                log_start_offset: self.start,
+                ..answer
+            }))),
+            // What is on its way counts as written: if it fails, all that was admitted after it
+            // fails, too.
+            (_, Some(newest)) => newest.is_followed_by(batch).map(|()| None),
+            (Ok(Sequence::Next), None) => Ok(None),
+            (Err(error), None) => Err(error),
+        }
+    }
+
     fn register(&mut self, waiter: &mut Waiter) {
         if waiter.registered != Some(self.wakes) {
             self.waiters.push(Arc::clone(&waiter.notify));
@@ -316,7 +501,7 @@ impl Log {
         }
     }
 
-    fn wake(&mut self) {
+    pub(super) fn wake(&mut self) {
         self.wakes += 1;
         for waiter in self.waiters.drain(..) {
             waiter.notify_one();
@@ -324,16 +509,55 @@ impl Log {
     }
 }
 
+/// What becomes of a batch that came.
+enum Admission {
+    Place(Placed),
+    /// It was appended before.
+    Before(Appended),
+    /// It is pending at that place.
+    OnItsWay(usize),
+}
+
+/// A batch with its place in the log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed {
+    pub(super) batch: Batch,
+    pub(super) base: i64,
+    pub(super) last: i64,
+    /// The time that the log gave it.
+    pub(super) stamp: Option<WallMs>,
+    /// Whether its admission reserved what its producer costs.
+    pub(super) pays_for_producer: bool,
+}
+
 #[derive(Debug)]
 struct Stored {
     base: i64,
     last: i64,
     max_timestamp: i64,
-    bytes: Bytes,
+    len: usize,
+    body: Body,
+}
+
+impl Stored {
+    /// What it costs of the node's bytes.
+    fn cost(&self) -> u64 {
+        match self.body {
+            Body::Memory(_) => cost(self.len),
+            Body::Disk(_) => BATCH_OVERHEAD,
+        }
+    }
+}
+
+/// Where the bytes of a batch are.
+#[derive(Clone, Debug)]
+pub(super) enum Body {
+    Memory(Bytes),
+    Disk(Place),
 }
 
 /// What a batch of that length costs of the node's bytes.
-fn cost(len: usize) -> u64 {
+pub(super) fn cost(len: usize) -> u64 {
     len as u64 + BATCH_OVERHEAD
 }
 

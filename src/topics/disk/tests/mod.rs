@@ -1,0 +1,1 @@
+//! Tests of topics on a disk that they own.
