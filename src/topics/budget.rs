@@ -27,6 +27,12 @@ impl Budget {
             .is_ok()
     }
 
+    /// Takes that many bytes even if there are none left: for the few that must have their place.
+    pub(super) fn take(&self, bytes: u64) {
+        // Relaxed: as above.
+        self.used.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Gives back bytes that were reserved.
     pub(super) fn release(&self, bytes: u64) {
         // Relaxed: as above.
@@ -35,7 +41,7 @@ impl Budget {
 
     /// The bytes that are left at this moment.
     pub(super) fn free(&self) -> u64 {
-        self.max - self.used()
+        self.max.saturating_sub(self.used())
     }
 
     /// The bytes in use.

@@ -223,15 +223,70 @@ impl Topics {
         records: &[u8],
         now: WallMs,
     ) -> Result<Appended, TopicError> {
+        let nobody = |_| Err(TopicError::InvalidTxnState);
+        self.produce_in(key, partition, records, now, nobody)
+    }
+
+    /// The same for a batch that may be transactional: where the producer has no open transaction
+    /// in the partition, `is_in_transaction` says whether it may begin one. It is called under the
+    /// partition's lock and must not come back here.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Topics::produce`] and of `is_in_transaction`; `InvalidTxnState` for a plain
+    /// batch of a producer that has an open transaction in the partition.
+    pub fn produce_in(
+        &self,
+        key: &TopicKey,
+        partition: PartitionIndex,
+        records: &[u8],
+        now: WallMs,
+        is_in_transaction: impl FnOnce(ProducerIdentity) -> Result<(), TopicError>,
+    ) -> Result<Appended, TopicError> {
         let (partition, effective) = self.partition(key, partition)?;
         let batch = Batch::check(records, &effective)?;
         let ahead_ms = batch.max_timestamp.saturating_sub(now.0);
         if !effective.log_append_time && ahead_ms > effective.ahead_max_ms {
             return Err(TopicError::InvalidTimestamp);
         }
+        let producer = ProducerIdentity {
+            id: batch.producer_id,
+            epoch: batch.producer_epoch,
+        };
+        let ask = || is_in_transaction(producer);
         partition
-            .append(&batch, records, &effective, now)
+            .append(&batch, records, (&effective, now), ask)
             .map_err(|error| gone_by(key, error))
+    }
+
+    /// Whether a producer has an open transaction in a partition; not in one that is not there.
+    pub fn has_open_transaction(
+        &self,
+        key: &TopicKey,
+        partition: PartitionIndex,
+        producer_id: i64,
+    ) -> bool {
+        self.partition(key, partition)
+            .is_ok_and(|(partition, _)| partition.has_open_transaction(producer_id))
+    }
+
+    /// Ends a producer's transaction in a partition, and shuts out its older epochs there. May be
+    /// repeated.
+    ///
+    /// # Errors
+    ///
+    /// `UnknownTopicOrPartition`: it was deleted, and the transaction in it.
+    pub fn end_transaction(
+        &self,
+        topic: &TopicName,
+        partition: PartitionIndex,
+        of: ProducerIdentity,
+        committed: bool,
+        now: WallMs,
+    ) -> Result<(), TopicError> {
+        let key = TopicKey::Name(topic.clone());
+        let (partition, effective) = self.partition(&key, partition)?;
+        partition.append_marker(of, committed, &effective, now)
     }
 
     /// Begins a fetch; [`Fetch`] says how to go on.
@@ -262,7 +317,25 @@ impl Topics {
     ) -> Result<ListedOffset, TopicError> {
         let (partition, _) = self.partition(key, partition)?;
         offsets::check_current_epoch(current_leader_epoch)?;
-        offsets::list(&partition, spec)
+        offsets::list(&partition, spec, false)
+    }
+
+    /// The same for a reader of committed records: only what is before the last stable offset
+    /// counts, which takes the place of the end.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub fn list_committed_offset(
+        &self,
+        key: &TopicKey,
+        partition: PartitionIndex,
+        current_leader_epoch: i32,
+        spec: OffsetSpec,
+    ) -> Result<ListedOffset, TopicError> {
+        let (partition, _) = self.partition(key, partition)?;
+        offsets::check_current_epoch(current_leader_epoch)?;
+        offsets::list(&partition, spec, true)
     }
 
     /// Where a leader epoch ends (`OffsetForLeaderEpoch`).

@@ -10,8 +10,9 @@ use super::batch::{self, Batch, Unplaced};
 use super::budget::Budget;
 use super::error::TopicError;
 use super::lock::Lock;
-use super::producers::{PRODUCER_BYTES, Producers, Sequence};
+use super::producers::{PRODUCER_BYTES, ProducerIdentity, Producers, Sequence};
 use super::settings::Effective;
+use super::transactions::{AbortedTransaction, Transactions};
 use crate::time::WallMs;
 
 /// Where a batch went.
@@ -41,12 +42,16 @@ impl Partition {
     }
 
     /// Appends one batch that was checked.
+    ///
+    /// `is_in_transaction` is asked, under the lock, of a batch that begins its transaction here:
+    /// the marker that ends it is written later than the coordinator says so, and so behind the
+    /// batch.
     pub(super) fn append(
         &self,
         batch: &Batch,
         bytes: &[u8],
-        effective: &Effective,
-        now: WallMs,
+        (effective, now): (&Effective, WallMs),
+        is_in_transaction: impl FnOnce() -> Result<(), TopicError>,
     ) -> Result<Appended, TopicError> {
         let stamp = effective.log_append_time.then_some(now);
         // The copy is made before the lock is taken, so that readers do not wait for it.
@@ -54,6 +59,14 @@ impl Partition {
         let log = &mut *self.log.lock();
         if log.closed {
             return Err(TopicError::UnknownTopicOrPartition);
+        }
+        match (
+            batch.is_transactional(),
+            log.transactions.is_open(batch.producer_id),
+        ) {
+            (true, false) => is_in_transaction()?,
+            (false, true) => return Err(TopicError::InvalidTxnState),
+            (true, true) | (false, false) => {}
         }
         if batch.is_idempotent()
             && let Sequence::Duplicate(answer) = log.producers.check(batch)?
@@ -63,11 +76,56 @@ impl Partition {
                 ..answer
             });
         }
+        self.make_room(log, batch, cost(bytes.len()), effective)?;
+        self.place(log, batch, copy, (effective, stamp))
+    }
+
+    /// Appends the marker that ends a producer's transaction, and shuts older epochs out.
+    ///
+    /// One that is here already is not written again, so that a coordinator may repeat itself. It
+    /// takes its bytes even where none are left: there is at most one for each partition of each
+    /// transaction, and without it its readers would wait for ever.
+    pub(super) fn append_marker(
+        &self,
+        of: ProducerIdentity,
+        committed: bool,
+        effective: &Effective,
+        now: WallMs,
+    ) -> Result<(), TopicError> {
+        let (batch, bytes) = Batch::marker(of, committed, now);
+        let stamp = effective.log_append_time.then_some(now);
+        let copy = Unplaced::copy(&bytes, stamp);
+        let log = &mut *self.log.lock();
+        if log.closed {
+            return Err(TopicError::UnknownTopicOrPartition);
+        }
+        if !log.transactions.is_open(of.id) && !log.producers.is_news(of) {
+            return Ok(());
+        }
+        if self
+            .make_room(log, &batch, cost(bytes.len()), effective)
+            .is_err()
+        {
+            let is_new = !log.producers.contains(of.id);
+            let producer_bytes = if is_new { PRODUCER_BYTES } else { 0 };
+            self.budget.take(cost(bytes.len()) + producer_bytes);
+        }
+        self.place(log, &batch, copy, (effective, stamp))?;
+        Ok(())
+    }
+
+    /// Puts a batch, whose bytes were reserved, at the end of the log.
+    fn place(
+        &self,
+        log: &mut Log,
+        batch: &Batch,
+        copy: Unplaced,
+        (effective, stamp): (&Effective, Option<WallMs>),
+    ) -> Result<Appended, TopicError> {
         let end = log
             .end
             .checked_add(i64::from(batch.last_offset_delta) + 1)
             .ok_or(TopicError::StorageFull)?;
-        self.make_room(log, batch, cost(bytes.len()), effective)?;
         let stored = Stored {
             base: log.end,
             last: end - 1,
@@ -75,6 +133,7 @@ impl Partition {
             bytes: copy.at(log.end),
         };
         log.bytes += stored.bytes.len() as u64;
+        let bytes = stored.bytes.clone();
         log.batches.push_back(stored);
         let base_offset = std::mem::replace(&mut log.end, end);
         self.retain(log, effective);
@@ -83,9 +142,7 @@ impl Partition {
             log_append_time: stamp,
             log_start_offset: log.start,
         };
-        if batch.is_idempotent() {
-            log.producers.remember(batch, answer);
-        }
+        log.observe(batch, &bytes, answer);
         log.wake();
         Ok(answer)
     }
@@ -100,7 +157,11 @@ impl Partition {
     ) -> Result<(), TopicError> {
         let is_new = batch.is_idempotent() && !log.producers.contains(batch.producer_id);
         if is_new && log.producers.len() >= effective.producers_max {
-            log.producers.forget_oldest();
+            let (producers, transactions) = (&mut log.producers, &log.transactions);
+            if !producers.forget_oldest(|id| transactions.is_open(id)) {
+                // All of them are in a transaction here; some end soon.
+                return Err(TopicError::StorageFull);
+            }
             self.budget.release(PRODUCER_BYTES);
         }
         let wanted = bytes + if is_new { PRODUCER_BYTES } else { 0 };
@@ -136,6 +197,7 @@ impl Partition {
         };
         log.bytes -= oldest.bytes.len() as u64;
         log.start = log.start.max(oldest.last + 1);
+        log.transactions.forget_before(log.start);
         self.budget.release(cost(oldest.bytes.len()));
         true
     }
@@ -155,6 +217,7 @@ impl Partition {
             self.drop_oldest(log);
         }
         log.start = log.start.max(target);
+        log.transactions.forget_before(log.start);
         Ok(log.start)
     }
 
@@ -166,6 +229,7 @@ impl Partition {
         self.budget
             .release(log.producers.len() as u64 * PRODUCER_BYTES);
         log.producers = Producers::default();
+        log.transactions = Transactions::default();
         log.wake();
     }
 
@@ -174,38 +238,53 @@ impl Partition {
         self.log.lock().bounds()
     }
 
-    /// Reads whole batches from the one that contains the offset, up to the limit; the first one
-    /// regardless of the limit if `at_least_one`.
+    /// Whether the producer has an open transaction here.
+    pub(super) fn has_open_transaction(&self, producer_id: i64) -> bool {
+        self.log.lock().transactions.is_open(producer_id)
+    }
+
+    /// Reads whole batches from the one that contains the offset.
     ///
     /// A waiter is registered under the same lock, to be woken once by the next append: what this
     /// read does not see wakes it.
     pub(super) fn read(
         &self,
-        offset: i64,
-        max_bytes: usize,
-        at_least_one: bool,
+        ask: ReadAsk,
         waiter: Option<&mut Waiter>,
-    ) -> Result<(Bounds, Vec<Bytes>), TopicError> {
+    ) -> Result<Read, TopicError> {
+        let offset = ask.offset;
         let log = &mut *self.log.lock();
         let bounds = log.bounds()?;
         if let Some(waiter) = waiter {
             log.register(waiter);
         }
-        let mut read = Vec::new();
+        let mut read = Read::nothing(bounds);
         if offset < bounds.start || offset > bounds.end {
-            return Ok((bounds, read));
+            return Ok(read);
         }
+        let limit = if ask.committed {
+            bounds.stable
+        } else {
+            bounds.end
+        };
         let first = log.batches.partition_point(|stored| stored.last < offset);
-        let mut left = max_bytes;
+        let mut left = ask.max_bytes;
+        let mut to = offset;
         for stored in log.batches.range(first..) {
             let len = stored.bytes.len();
-            if len > left && !(at_least_one && read.is_empty()) {
+            let is_wanted = len <= left || (ask.at_least_one && read.batches.is_empty());
+            // No batch lies across the last stable offset: there one begins.
+            if !is_wanted || stored.base >= limit {
                 break;
             }
             left = left.saturating_sub(len);
-            read.push(stored.bytes.clone());
+            to = stored.last + 1;
+            read.batches.push(stored.bytes.clone());
         }
-        Ok((bounds, read))
+        if ask.committed && to > offset {
+            read.aborted = log.transactions.aborted_within(offset, to);
+        }
+        Ok(read)
     }
 
     /// The first offset whose timestamp is at least that, with its timestamp.
@@ -259,11 +338,44 @@ impl Drop for Partition {
     }
 }
 
+/// What is wanted of a partition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct ReadAsk {
+    /// From there.
+    pub(super) offset: i64,
+    /// No more than that.
+    pub(super) max_bytes: usize,
+    /// The first batch comes whatever its size.
+    pub(super) at_least_one: bool,
+    /// Nothing from the last stable offset on, and a list of what was aborted.
+    pub(super) committed: bool,
+}
+
+/// What was read of a partition.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) bounds: Bounds,
+    pub(super) batches: Vec<Bytes>,
+    pub(super) aborted: Vec<AbortedTransaction>,
+}
+
+impl Read {
+    fn nothing(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            batches: Vec::new(),
+            aborted: Vec::new(),
+        }
+    }
+}
+
 /// The first offset of a log and the one after its last: its high watermark, too.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Bounds {
     pub(super) start: i64,
     pub(super) end: i64,
+    /// The last stable offset: the end, or before it the first offset of an open transaction.
+    pub(super) stable: i64,
 }
 
 /// A fetch's registration with one partition.
@@ -292,6 +404,7 @@ struct Log {
     // Of all batches, without what surrounds them in memory.
     bytes: u64,
     producers: Producers,
+    transactions: Transactions,
     waiters: Vec<Arc<Notify>>,
     // How often the waiters were woken.
     wakes: u64,
@@ -306,7 +419,17 @@ impl Log {
         Ok(Bounds {
             start: self.start,
             end: self.end,
+            stable: self.transactions.stable_offset(self.start, self.end),
         })
+    }
+
+    /// A batch is in the log: who wrote it, and in which transaction. Whoever reads a log back
+    /// passes its batches through here as well.
+    fn observe(&mut self, batch: &Batch, bytes: &[u8], answer: Appended) {
+        if batch.is_idempotent() {
+            self.producers.remember(batch, answer);
+            self.transactions.observe(batch, bytes, answer.base_offset);
+        }
     }
 
     fn register(&mut self, waiter: &mut Waiter) {
