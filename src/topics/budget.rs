@@ -69,8 +69,8 @@ impl Budget {
             .is_ok()
     }
 
-    /// Takes that many bytes, whatever the limit says: for what is there already.
-    pub(super) fn force(&self, bytes: u64) {
+    /// Takes that many bytes even if there are none left: for the few that must have their place.
+    pub(super) fn take(&self, bytes: u64) {
         // Relaxed: as above.
         self.used.fetch_add(bytes, Ordering::Relaxed);
     }

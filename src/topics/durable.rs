@@ -2,7 +2,8 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Wake, Waker, ready};
+use std::thread::Thread;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -90,14 +91,17 @@ impl<T> Durable<T> {
     /// # Errors
     ///
     /// Those of the outcome.
-    ///
-    /// # Panics
-    ///
-    /// Within an asynchronous task, if it has to wait.
-    pub fn wait(self) -> Result<T, TopicError> {
-        match self.0 {
-            State::Done(outcome) => Named::ByName.tell(outcome),
-            State::Later(told, named) => named.tell(told.blocking_recv().ok()),
+    pub fn wait(mut self) -> Result<T, TopicError>
+    where
+        T: Unpin,
+    {
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let mut cx = Context::from_waker(&waker);
+        loop {
+            if let Poll::Ready(outcome) = Pin::new(&mut self).poll(&mut cx) {
+                return outcome;
+            }
+            std::thread::park();
         }
     }
 }
@@ -113,6 +117,15 @@ impl<T: Unpin> Future for Durable<T> {
                 Poll::Ready(named.tell(told.ok()))
             }
         }
+    }
+}
+
+/// Wakes a thread that waits.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 
@@ -208,10 +221,16 @@ impl Log {
 
 impl Partition {
     /// Takes a batch over that was read back.
-    pub(super) fn restore(&self, placed: &Placed, len: usize, place: Place, effective: &Effective) {
+    pub(super) fn restore(
+        &self,
+        placed: &Placed,
+        bytes: &[u8],
+        place: Place,
+        effective: &Effective,
+    ) {
         let log = &mut *self.log.lock();
-        self.apply(log, placed, len, Body::Disk(place), effective);
-        self.budget.force(cost(len) - len as u64);
+        self.apply(log, placed, bytes, Body::Disk(place), effective);
+        self.budget.take(cost(0));
     }
 
     /// All batches were taken over; the log begins and ends there.
@@ -267,7 +286,8 @@ impl Partition {
                     Some(place),
                 ) => {
                     let len = bytes.len();
-                    let answer = self.apply(log, &placed, len, Body::Disk(*place), &effective);
+                    let body = Body::Disk(*place);
+                    let answer = self.apply(log, &placed, &bytes, body, &effective);
                     self.budget.release(len as u64);
                     limits = Some(effective);
                     answers.extend(pending.appends.into_iter().map(|teller| (teller, answer)));

@@ -313,16 +313,54 @@ impl Topics {
     ///
     /// # Errors
     ///
-    /// The outcome may be: `UnknownTopicOrPartition` and `UnknownTopicId`; `CorruptMessage`, `MessageTooLarge`,
-    /// `InvalidRecord`, `InvalidTimestamp`, `InvalidTxnState` and `UnsupportedCompressionType` for
-    /// the batch; `OutOfOrderSequence` and `InvalidProducerEpoch` for its producer; `StorageFull`
-    /// at [`TopicsConfig::bytes_max`] or where the disk is full, `StorageFailed` once it failed.
+    /// The outcome may be: `UnknownTopicOrPartition` and `UnknownTopicId`; `CorruptMessage`,
+    /// `MessageTooLarge`, `InvalidRecord`, `InvalidTimestamp`, `InvalidTxnState` and
+    /// `UnsupportedCompressionType` for the batch; `OutOfOrderSequence` and `InvalidProducerEpoch`
+    /// for its producer; `StorageFull` at [`TopicsConfig::bytes_max`] or where the disk is full,
+    /// `StorageFailed` once it failed.
     pub fn append(
         &self,
         key: &TopicKey,
         partition: PartitionIndex,
         records: &[u8],
         now: WallMs,
+    ) -> Durable<Appended> {
+        let nobody = |_| Err(TopicError::InvalidTxnState);
+        self.append_in(key, partition, records, now, nobody)
+    }
+
+    /// Appends as [`Topics::append_in`] does, and blocks the thread until the batch is durable.
+    ///
+    /// # Errors
+    ///
+    /// As [`Topics::append_in`].
+    pub fn produce_in(
+        &self,
+        key: &TopicKey,
+        partition: PartitionIndex,
+        records: &[u8],
+        now: WallMs,
+        is_in_transaction: impl FnOnce(ProducerIdentity) -> Result<(), TopicError>,
+    ) -> Result<Appended, TopicError> {
+        self.append_in(key, partition, records, now, is_in_transaction)
+            .wait()
+    }
+
+    /// The same for a batch that may be transactional: where the producer has no open transaction
+    /// in the partition, `is_in_transaction` says whether it may begin one. It is called under the
+    /// partition's lock and must not come back here.
+    ///
+    /// # Errors
+    ///
+    /// The outcome may be that of [`Topics::append`] or of `is_in_transaction`; `InvalidTxnState`
+    /// for a plain batch of a producer that has an open transaction in the partition.
+    pub fn append_in(
+        &self,
+        key: &TopicKey,
+        partition: PartitionIndex,
+        records: &[u8],
+        now: WallMs,
+        is_in_transaction: impl FnOnce(ProducerIdentity) -> Result<(), TopicError>,
     ) -> Durable<Appended> {
         let checked = || {
             let (partition, effective) = self.partition(key, partition)?;
@@ -333,10 +371,67 @@ impl Topics {
             }
             Ok((partition, effective, batch))
         };
-        match checked() {
-            Ok((partition, effective, batch)) => partition
-                .append(&batch, records, &effective, now)
-                .named_by(key),
+        let (partition, effective, batch) = match checked() {
+            Ok(checked) => checked,
+            Err(error) => return Durable::done(Err(error)),
+        };
+        let producer = ProducerIdentity {
+            id: batch.producer_id,
+            epoch: batch.producer_epoch,
+        };
+        let ask = || is_in_transaction(producer);
+        let appended = partition.append(&batch, records, (&effective, now), ask);
+        appended.named_by(key)
+    }
+
+    /// Whether a producer has an open transaction in a partition; not in one that is not there.
+    pub fn has_open_transaction(
+        &self,
+        key: &TopicKey,
+        partition: PartitionIndex,
+        producer_id: i64,
+    ) -> bool {
+        self.partition(key, partition)
+            .is_ok_and(|(partition, _)| partition.has_open_transaction(producer_id))
+    }
+
+    /// Ends a transaction as [`Topics::append_marker`] does, and blocks the thread until it is
+    /// durable.
+    ///
+    /// # Errors
+    ///
+    /// As [`Topics::append_marker`].
+    pub fn end_transaction(
+        &self,
+        topic: &TopicName,
+        partition: PartitionIndex,
+        of: ProducerIdentity,
+        committed: bool,
+        now: WallMs,
+    ) -> Result<(), TopicError> {
+        self.append_marker(topic, partition, of, committed, now)
+            .wait()
+            .map(|_| ())
+    }
+
+    /// Ends a producer's transaction in a partition, and shuts out its older epochs there. May be
+    /// repeated. The marker's place, an offset of -1 if none was needed.
+    ///
+    /// # Errors
+    ///
+    /// The outcome may be `UnknownTopicOrPartition`: it was deleted, and the transaction in it;
+    /// `StorageFull` and `StorageFailed` as for [`Topics::append`].
+    pub fn append_marker(
+        &self,
+        topic: &TopicName,
+        partition: PartitionIndex,
+        of: ProducerIdentity,
+        committed: bool,
+        now: WallMs,
+    ) -> Durable<Appended> {
+        let key = TopicKey::Name(topic.clone());
+        match self.partition(&key, partition) {
+            Ok((partition, effective)) => partition.append_marker(of, committed, &effective, now),
             Err(error) => Durable::done(Err(error)),
         }
     }
@@ -369,7 +464,25 @@ impl Topics {
     ) -> Result<ListedOffset, TopicError> {
         let (partition, _) = self.partition(key, partition)?;
         offsets::check_current_epoch(current_leader_epoch)?;
-        offsets::list(&partition, spec)
+        offsets::list(&partition, spec, false)
+    }
+
+    /// The same for a reader of committed records: only what is before the last stable offset
+    /// counts, which takes the place of the end.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub fn list_committed_offset(
+        &self,
+        key: &TopicKey,
+        partition: PartitionIndex,
+        current_leader_epoch: i32,
+        spec: OffsetSpec,
+    ) -> Result<ListedOffset, TopicError> {
+        let (partition, _) = self.partition(key, partition)?;
+        offsets::check_current_epoch(current_leader_epoch)?;
+        offsets::list(&partition, spec, true)
     }
 
     /// Where a leader epoch ends (`OffsetForLeaderEpoch`).

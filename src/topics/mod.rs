@@ -6,7 +6,7 @@
 //! numbers; a [`TopicError`] is one error code of Kafka's by name.
 //!
 //! ```text
-//!  produce --> registry --> topic --> partition [ log | producers | waiters ]
+//!  produce --> registry --> topic --> partition [ log | producers | transactions | waiters ]
 //!  fetch ----> sessions     (settings)     |            wakes |
 //!                 ^                        v                  v
 //!                 +------ finish <------ read <---------- changed()
@@ -24,6 +24,7 @@
 //! Everything is lost when the process ends. There is one node, the leader of everything, with
 //! leader epoch 0 for good.
 
+mod admission;
 mod batch;
 mod budget;
 mod config;
@@ -41,6 +42,7 @@ mod registry;
 mod session;
 mod settings;
 mod topic;
+mod transactions;
 
 #[cfg(test)]
 mod tests;
@@ -57,6 +59,7 @@ pub use partition::Appended;
 pub use producers::ProducerIdentity;
 pub use registry::{DeletedTopic, NewTopic, ReplicaAssignment, TopicKey, TopicSummary};
 pub use settings::{ConfigChange, ConfigEntry, ConfigKind, ConfigOp};
+pub use transactions::AbortedTransaction;
 
 /// The leader epoch of every partition.
 pub const LEADER_EPOCH: i32 = 0;

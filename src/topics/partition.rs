@@ -6,14 +6,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::batch::{self, Batch, Unplaced};
+use super::batch::{self, Batch};
 use super::budget::{Budget, Resources};
 use super::disk::{Place, Shelf};
-use super::durable::{Change, Durable, Pending};
+use super::durable::{Durable, Pending};
 use super::error::TopicError;
 use super::lock::Lock;
-use super::producers::{PRODUCER_BYTES, Producers, Sequence};
+use super::producers::{PRODUCER_BYTES, Producers};
 use super::settings::Effective;
+use super::transactions::{AbortedTransaction, Transactions};
 use crate::ids::{PartitionIndex, TopicId};
 use crate::time::WallMs;
 
@@ -51,87 +52,13 @@ impl Partition {
         }
     }
 
-    /// Admits one batch that was checked; the answer comes when it was applied.
-    pub(super) fn append(
-        self: &Arc<Self>,
-        batch: &Batch,
-        bytes: &[u8],
-        effective: &Effective,
-        now: WallMs,
-    ) -> Durable<Appended> {
-        let stamp = effective.log_append_time.then_some(now);
-        // The copy is made before the lock is taken, so that readers do not wait for it.
-        let copy = Unplaced::copy(bytes, stamp);
-        let log = &mut *self.log.lock();
-        let mut placed = match self.admit(log, batch, bytes.len(), effective) {
-            Ok(Admission::Place(placed)) => placed,
-            Ok(Admission::Before(answer)) => return Durable::done(Ok(answer)),
-            Ok(Admission::OnItsWay(at)) => return log.pending[at].told(),
-            Err(error) => return Durable::done(Err(error)),
-        };
-        if let Some(WallMs(now)) = stamp {
-            placed.batch.max_timestamp = now;
-        }
-        placed.stamp = stamp;
-        let bytes = copy.at(placed.base);
-        let Some(shelf) = &self.shelf else {
-            let len = bytes.len();
-            let answer = self.apply(log, &placed, len, Body::Memory(bytes), effective);
-            self.retain(log, effective);
-            log.wake();
-            return Durable::done(Ok(Appended {
-                log_start_offset: log.start,
-                ..answer
-            }));
-        };
-        let change = Change::Batch {
-            placed,
-            bytes,
-            effective: *effective,
-        };
-        log.pend(change, shelf, self)
-    }
-
-    /// Finds the batch's place, and reserves what it costs of the node's bytes.
-    fn admit(
-        &self,
-        log: &mut Log,
-        batch: &Batch,
-        len: usize,
-        effective: &Effective,
-    ) -> Result<Admission, TopicError> {
-        if log.closed {
-            return Err(TopicError::UnknownTopicOrPartition);
-        }
-        if self.shelf.as_ref().is_some_and(|shelf| !shelf.is_healthy()) {
-            return Err(TopicError::StorageFailed);
-        }
-        if batch.is_idempotent()
-            && let Some(known) = log.recognise(batch)?
-        {
-            return Ok(known);
-        }
-        let base = log.next();
-        let end = base
-            .checked_add(i64::from(batch.last_offset_delta) + 1)
-            .ok_or(TopicError::StorageFull)?;
-        let pays_for_producer = self.make_room(log, batch, cost(len), effective)?;
-        Ok(Admission::Place(Placed {
-            batch: *batch,
-            base,
-            last: end - 1,
-            stamp: None,
-            pays_for_producer,
-        }))
-    }
-
     /// A batch became part of the log: live, or read back from disk. Whatever is derived from
     /// batches is derived here.
     pub(super) fn apply(
         &self,
         log: &mut Log,
         placed: &Placed,
-        len: usize,
+        bytes: &[u8],
         body: Body,
         effective: &Effective,
     ) -> Appended {
@@ -142,8 +69,9 @@ impl Partition {
         };
         if placed.batch.is_idempotent() {
             self.settle_producer(log, placed, effective);
-            log.producers.remember(&placed.batch, answer);
         }
+        log.observe(&placed.batch, bytes, answer);
+        let len = bytes.len();
         let stored = Stored {
             base: placed.base,
             last: placed.last,
@@ -162,19 +90,21 @@ impl Partition {
     fn settle_producer(&self, log: &mut Log, placed: &Placed, effective: &Effective) {
         let is_new = !log.producers.contains(placed.batch.producer_id);
         match (is_new, placed.pays_for_producer) {
-            (true, false) => self.budget.force(PRODUCER_BYTES),
+            (true, false) => self.budget.take(PRODUCER_BYTES),
             (false, true) => self.budget.release(PRODUCER_BYTES),
             (true, true) | (false, false) => {}
         }
         if is_new && log.producers.len() >= effective.producers_max {
-            log.producers.forget_oldest();
-            self.budget.release(PRODUCER_BYTES);
+            let (producers, transactions) = (&mut log.producers, &log.transactions);
+            if producers.forget_oldest(|id| transactions.is_open(id)) {
+                self.budget.release(PRODUCER_BYTES);
+            }
         }
     }
 
     /// Reserves what an append costs of the node's bytes, and whether that is with its producer;
     /// gives up own old batches if it must.
-    fn make_room(
+    pub(super) fn make_room(
         &self,
         log: &mut Log,
         batch: &Batch,
@@ -182,6 +112,10 @@ impl Partition {
         effective: &Effective,
     ) -> Result<bool, TopicError> {
         let is_new = batch.is_idempotent() && !log.producers.contains(batch.producer_id);
+        if is_new && log.producers.len() >= effective.producers_max && !log.can_forget() {
+            // All of them are in a transaction here; some end soon.
+            return Err(TopicError::StorageFull);
+        }
         let wanted = bytes + if is_new { PRODUCER_BYTES } else { 0 };
         // Old batches are given up only where that is enough.
         let may_drop =
@@ -220,6 +154,7 @@ impl Partition {
         log.bytes -= oldest.len as u64;
         log.held -= oldest.cost();
         log.start = log.start.max(oldest.last + 1);
+        log.transactions.forget_before(log.start);
         self.budget.release(oldest.cost());
         true
     }
@@ -257,6 +192,7 @@ impl Partition {
             self.drop_oldest(log);
         }
         log.start = log.start.max(target);
+        log.transactions.forget_before(log.start);
     }
 
     /// Empties the log for good: its topic is gone. Who waits is woken.
@@ -268,6 +204,7 @@ impl Partition {
         self.budget
             .release(log.producers.len() as u64 * PRODUCER_BYTES);
         log.producers = Producers::default();
+        log.transactions = Transactions::default();
         log.wake();
     }
 
@@ -276,50 +213,74 @@ impl Partition {
         self.log.lock().bounds()
     }
 
-    /// Reads whole batches from the one that contains the offset, up to the limit; the first one
-    /// regardless of the limit if `at_least_one`.
+    /// Whether the producer has an open transaction here.
+    pub(super) fn has_open_transaction(&self, producer_id: i64) -> bool {
+        self.log.lock().is_in_transaction(producer_id)
+    }
+
+    /// Reads whole batches from the one that contains the offset.
     ///
     /// A waiter is registered under the same lock, to be woken once by the next append: what this
     /// read does not see wakes it.
     pub(super) fn read(
         &self,
-        offset: i64,
-        max_bytes: usize,
-        at_least_one: bool,
+        ask: ReadAsk,
         waiter: Option<&mut Waiter>,
-    ) -> Result<(Bounds, Vec<Bytes>), TopicError> {
-        let mut guard = self.log.lock();
-        let log = &mut *guard;
+    ) -> Result<Read, TopicError> {
+        let (mut read, bodies) = self.find(ask, waiter)?;
+        // Not under the lock: appends do not wait for a reader's disk.
+        read.batches = self.bytes_of(bodies)?;
+        Ok(read)
+    }
+
+    fn find(
+        &self,
+        ask: ReadAsk,
+        waiter: Option<&mut Waiter>,
+    ) -> Result<(Read, Vec<(usize, Body)>), TopicError> {
+        let offset = ask.offset;
+        let log = &mut *self.log.lock();
         let bounds = log.bounds()?;
         if let Some(waiter) = waiter {
             log.register(waiter);
         }
+        let mut read = Read::nothing(bounds);
+        let mut bodies = Vec::new();
         if offset < bounds.start || offset > bounds.end {
-            return Ok((bounds, Vec::new()));
+            return Ok((read, bodies));
         }
+        let limit = if ask.committed {
+            bounds.stable
+        } else {
+            bounds.end
+        };
         let first = log.batches.partition_point(|stored| stored.last < offset);
-        let mut left = max_bytes;
-        let mut read: Vec<(usize, Body)> = Vec::new();
+        let mut left = ask.max_bytes;
+        let mut to = offset;
         for stored in log.batches.range(first..) {
-            if stored.len > left && !(at_least_one && read.is_empty()) {
+            let is_wanted = stored.len <= left || (ask.at_least_one && bodies.is_empty());
+            // No batch lies across the last stable offset: there one begins.
+            if !is_wanted || stored.base >= limit {
                 break;
             }
             left = left.saturating_sub(stored.len);
-            read.push((stored.len, stored.body.clone()));
+            to = stored.last + 1;
+            bodies.push((stored.len, stored.body.clone()));
         }
-        drop(guard);
-        Ok((bounds, self.bytes_of(&read)?))
+        if ask.committed && to > offset {
+            read.aborted = log.transactions.aborted_within(offset, to);
+        }
+        Ok((read, bodies))
     }
 
-    /// The bytes of batches, read back where they are on disk. What was dropped meanwhile is gone
-    /// and its offset out of range; the reader is told what it would be told a moment later.
-    fn bytes_of(&self, batches: &[(usize, Body)]) -> Result<Vec<Bytes>, TopicError> {
+    /// The bytes of batches, read back where they are on disk.
+    fn bytes_of(&self, batches: Vec<(usize, Body)>) -> Result<Vec<Bytes>, TopicError> {
         let mut places = Vec::new();
         let mut bytes = Vec::with_capacity(batches.len());
         for (len, body) in batches {
             match body {
-                Body::Memory(one) => bytes.push(one.clone()),
-                Body::Disk(place) => places.push((*place, *len)),
+                Body::Memory(one) => bytes.push(one),
+                Body::Disk(place) => places.push((place, len)),
             }
         }
         match &self.shelf {
@@ -344,7 +305,7 @@ impl Partition {
                 let body = (stored.len, stored.body.clone());
                 (start, stored.base, stored.last + 1, body)
             };
-            for bytes in self.bytes_of(&[body])? {
+            for bytes in self.bytes_of(vec![body])? {
                 let found = batch::find_timestamp(&bytes, base, start, timestamp);
                 if found.is_some() {
                     return Ok(found);
@@ -371,7 +332,7 @@ impl Partition {
             let body = (stored.len, stored.body.clone());
             (start, stored.base, stored.max_timestamp, body)
         };
-        let bytes = self.bytes_of(&[body])?;
+        let bytes = self.bytes_of(vec![body])?;
         let found = bytes
             .first()
             .and_then(|bytes| batch::find_timestamp(bytes, base, start, timestamp));
@@ -401,11 +362,44 @@ impl Drop for Partition {
     }
 }
 
+/// What is wanted of a partition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct ReadAsk {
+    /// From there.
+    pub(super) offset: i64,
+    /// No more than that.
+    pub(super) max_bytes: usize,
+    /// The first batch comes whatever its size.
+    pub(super) at_least_one: bool,
+    /// Nothing from the last stable offset on, and a list of what was aborted.
+    pub(super) committed: bool,
+}
+
+/// What was read of a partition.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) bounds: Bounds,
+    pub(super) batches: Vec<Bytes>,
+    pub(super) aborted: Vec<AbortedTransaction>,
+}
+
+impl Read {
+    fn nothing(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            batches: Vec::new(),
+            aborted: Vec::new(),
+        }
+    }
+}
+
 /// The first offset of a log and the one after its last: its high watermark, too.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Bounds {
     pub(super) start: i64,
     pub(super) end: i64,
+    /// The last stable offset: the end, or before it the first offset of an open transaction.
+    pub(super) stable: i64,
 }
 
 /// A fetch's registration with one partition.
@@ -436,7 +430,8 @@ pub(super) struct Log {
     bytes: u64,
     // What all batches cost of the node's bytes.
     held: u64,
-    producers: Producers,
+    pub(super) producers: Producers,
+    pub(super) transactions: Transactions,
     // Admitted and not durable yet, in order; always empty in memory.
     pub(super) pending: VecDeque<Pending>,
     // Whether the flusher knows that there is something to do.
@@ -455,42 +450,16 @@ impl Log {
         Ok(Bounds {
             start: self.start,
             end: self.end,
+            stable: self.transactions.stable_offset(self.start, self.end),
         })
     }
 
-    /// The offset of the next batch.
-    fn next(&self) -> i64 {
-        let mut on_their_way = self.pending.iter().rev().filter_map(Pending::batch);
-        on_their_way
-            .next()
-            .map_or(self.end, |placed| placed.last + 1)
-    }
-
-    /// Holds a producer's batch against what is known of it and what is on its way; `None`: it is
-    /// the next one.
-    fn recognise(&self, batch: &Batch) -> Result<Option<Admission>, TopicError> {
-        let mut newest = None;
-        for (at, pending) in self.pending.iter().enumerate() {
-            let Some(placed) = pending.batch() else {
-                continue;
-            };
-            if placed.batch.producer_id == batch.producer_id {
-                if placed.batch.is_repeated_by(batch) {
-                    return Ok(Some(Admission::OnItsWay(at)));
-                }
-                newest = Some(&placed.batch);
-            }
-        }
-        match (self.producers.check(batch), newest) {
-            (Ok(Sequence::Duplicate(answer)), _) => Ok(Some(Admission::Before(Appended {
-                log_start_offset: self.start,
-                ..answer
-            }))),
-            // What is on its way counts as written: if it fails, all that was admitted after it
-            // fails, too.
-            (_, Some(newest)) => newest.is_followed_by(batch).map(|()| None),
-            (Ok(Sequence::Next), None) => Ok(None),
-            (Err(error), None) => Err(error),
+    /// A batch is in the log: who wrote it, and in which transaction. Whoever reads a log back
+    /// passes its batches through here as well.
+    fn observe(&mut self, batch: &Batch, bytes: &[u8], answer: Appended) {
+        if batch.is_idempotent() {
+            self.producers.remember(batch, answer);
+            self.transactions.observe(batch, bytes, answer.base_offset);
         }
     }
 
@@ -507,15 +476,6 @@ impl Log {
             waiter.notify_one();
         }
     }
-}
-
-/// What becomes of a batch that came.
-enum Admission {
-    Place(Placed),
-    /// It was appended before.
-    Before(Appended),
-    /// It is pending at that place.
-    OnItsWay(usize),
 }
 
 /// A batch with its place in the log.

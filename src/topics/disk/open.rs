@@ -262,7 +262,7 @@ impl Found {
         repair: Repair,
     ) -> Result<(), OpenError> {
         let recovered = recover(disk, ids, self.store.salt, repair, &mut |found| {
-            partition.restore(&found.placed, found.len, found.place, effective);
+            partition.restore(&found.placed, found.bytes, found.place, effective);
         })?;
         for damage in &recovered.damages {
             tracing::warn!(%damage, "damage in a partition was skipped");

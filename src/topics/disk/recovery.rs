@@ -42,10 +42,10 @@ pub(super) struct Recovered {
     pub(super) damages: Vec<Damage>,
 }
 
-/// A batch that was found: where, its length, its place.
-pub(super) struct FoundBatch {
+/// A batch that was found: its bytes, its place.
+pub(super) struct FoundBatch<'a> {
     pub(super) placed: Placed,
-    pub(super) len: usize,
+    pub(super) bytes: &'a [u8],
     pub(super) place: Place,
 }
 
@@ -56,7 +56,7 @@ pub(super) fn recover(
     ids: &[Id],
     salt: u64,
     repair: Repair,
-    each: &mut dyn FnMut(FoundBatch),
+    each: &mut dyn FnMut(FoundBatch<'_>),
 ) -> Result<Recovered, OpenError> {
     let mut into = Recovered::default();
     let found = headers(disk, ids, salt, repair, &mut into)?;
@@ -167,7 +167,7 @@ impl Reading<'_> {
     fn segment(
         &mut self,
         disk: &dyn Disk,
-        each: &mut dyn FnMut(FoundBatch),
+        each: &mut dyn FnMut(FoundBatch<'_>),
     ) -> Result<(), OpenError> {
         let doing = "reading a segment";
         let file = disk.open(&self.name).map_err(at(doing))?;
@@ -197,7 +197,12 @@ impl Reading<'_> {
     }
 
     /// Hands out what is in a frame; whether it belongs there.
-    fn take(&mut self, frame: &Frame<'_>, position: u32, each: &mut dyn FnMut(FoundBatch)) -> bool {
+    fn take(
+        &mut self,
+        frame: &Frame<'_>,
+        position: u32,
+        each: &mut dyn FnMut(FoundBatch<'_>),
+    ) -> bool {
         if frame.kind == Kind::Start {
             if frame.body.len() == 8 {
                 self.into.start = self.into.start.max(i64_at(frame.body, 0));
@@ -224,7 +229,7 @@ impl Reading<'_> {
                 stamp,
                 pays_for_producer: false,
             },
-            len: frame.body.len(),
+            bytes: frame.body,
             place: Place {
                 segment: self.number,
                 position,

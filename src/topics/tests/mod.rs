@@ -10,4 +10,5 @@ mod producers;
 mod registry;
 mod retention;
 mod sessions;
+mod transactions;
 mod waiting;

@@ -143,6 +143,7 @@ pub(in crate::topics) fn fetch_of(partitions: Vec<FetchPartition>) -> FetchReque
         by_id: false,
         min_bytes: 1,
         max_bytes: 1 << 24,
+        read_committed: false,
         max_wait_ms: 500,
         partitions,
         forgotten: Vec::new(),
