@@ -110,6 +110,7 @@ impl Script {
                 assert!(self.stage.settle(outcome), "nothing to settle");
                 return;
             }
+            "overdue" => return self.stage.give_up_waiting(),
             "restart" => return self.restart(),
             "unload" => return self.stage.act(|groups, now, fx| groups.unload(now, fx)),
             "join" => self.join(&words),

@@ -132,8 +132,8 @@ pub enum Then {
     Rest,
     /// The commit is answered.
     Committed {
-        /// To whom.
-        to: ReplyTo,
+        /// To whom; `None`: it was refused because this took too long.
+        to: Option<ReplyTo>,
         /// With what.
         topics: Vec<CommittedTopic>,
         /// How many of the offsets the group had not when this was decided.
@@ -148,14 +148,14 @@ pub enum Then {
     Replaced(Box<super::classic::Replacement>),
     /// The offset deletion is answered.
     OffsetsDeleted {
-        /// To whom.
-        to: ReplyTo,
+        /// To whom; `None`: it was refused because this took too long.
+        to: Option<ReplyTo>,
         /// With what.
         topics: Vec<DeletedTopic>,
     },
     /// The group is gone, and whoever asked for it is told.
     Removed {
-        /// `None`: it expired.
+        /// `None`: it expired, or whoever asked was refused because this took too long.
         to: Option<ReplyTo>,
     },
     /// Topics went away.

@@ -34,7 +34,7 @@ pub(super) struct Group {
     /// The group's removal is one of them: nothing else may happen meanwhile.
     pub(super) is_closing: bool,
     /// Requests that wait for that, in order; at most [`Groups::HELD_MAX`].
-    held: VecDeque<(Request, ReplyTo)>,
+    pub(super) held: VecDeque<(Request, ReplyTo)>,
     pub(super) retention: Option<Running>,
 }
 

@@ -44,6 +44,7 @@ impl Turn<'_> {
             return self.reply(to, Reply::Commit(Ok(topics)));
         }
         let new = self.group.new_offsets_of(&records);
+        let to = Some(to);
         self.append(records, Then::Committed { to, topics, new });
     }
 
@@ -181,6 +182,7 @@ impl Turn<'_> {
         if records.is_empty() {
             return self.reply(to, Reply::OffsetDelete(Ok(topics)));
         }
+        let to = Some(to);
         self.append(records, Then::OffsetsDeleted { to, topics });
     }
 

@@ -372,4 +372,18 @@ impl Request {
             Self::List(_) | Self::TopicsDeleted(_) => None,
         }
     }
+
+    /// Whether it decides nothing that may have to outlive us.
+    pub fn only_reads(&self) -> bool {
+        match self {
+            Self::Heartbeat(_) | Self::Fetch(_) | Self::Describe(_) | Self::List(_) => true,
+            Self::Join(_)
+            | Self::Sync(_)
+            | Self::Leave(_)
+            | Self::Commit(_)
+            | Self::OffsetDelete(_)
+            | Self::DeleteGroup(_)
+            | Self::TopicsDeleted(_) => false,
+        }
+    }
 }

@@ -48,6 +48,14 @@ impl Groups {
         }
     }
 
+    /// An entry takes too long: whoever waits for it, or behind it, is refused. It still has to be
+    /// settled, and its records count if they become durable after all.
+    pub fn give_up_waiting(&mut self, entry: &mut Entry, now: Now, fx: &mut Vec<Effect>) {
+        self.turn(entry.group, now, fx, |turn| {
+            turn.give_up_waiting(&mut entry.then);
+        });
+    }
+
     /// Topics went away: offsets that were stored for them, or for no topic id in particular, go.
     pub(super) fn topics_deleted(
         &mut self,
@@ -99,7 +107,9 @@ impl Turn<'_> {
                     self.note(Note::OffsetsCommitted(records.len()));
                     self.arm_retention_after_commit(records);
                 }
-                self.reply(to, Reply::Commit(outcome.map(|()| topics)));
+                if let Some(to) = to {
+                    self.reply(to, Reply::Commit(outcome.map(|()| topics)));
+                }
             }
             Then::Assign { generation } => {
                 let members = records.iter().flat_map(assignments).collect();
@@ -110,7 +120,9 @@ impl Turn<'_> {
                 if outcome.is_ok() {
                     self.offsets_deleted(records.len());
                 }
-                self.reply(to, Reply::OffsetDelete(outcome.map(|()| topics)));
+                if let Some(to) = to {
+                    self.reply(to, Reply::OffsetDelete(outcome.map(|()| topics)));
+                }
             }
             Then::Removed { to } => {
                 self.group.is_closing = false;
@@ -128,6 +140,33 @@ impl Turn<'_> {
                     self.reply(to, Reply::TopicsDeleted(outcome));
                 }
             }
+        }
+    }
+
+    fn give_up_waiting(&mut self, then: &mut Then) {
+        let refusal = Refusal::NotAvailable;
+        let refused = match then {
+            Then::Rest => None,
+            Then::Committed { to, .. } => to.take().map(|to| (to, Reply::Commit(Err(refusal)))),
+            Then::OffsetsDeleted { to, .. } => {
+                to.take().map(|to| (to, Reply::OffsetDelete(Err(refusal))))
+            }
+            Then::Removed { to } => to.take().map(|to| (to, Reply::DeleteGroup(Err(refusal)))),
+            Then::TopicsDeleted { to } => {
+                to.take().map(|to| (to, Reply::TopicsDeleted(Err(refusal))))
+            }
+            Then::Assign { .. } | Then::Replaced(_) => {
+                // The group goes on as after a failed append.
+                let then = std::mem::replace(then, Then::Rest);
+                self.follow(then, &[], Err(refusal));
+                None
+            }
+        };
+        if let Some((to, reply)) = refused {
+            self.reply(to, reply);
+        }
+        for (request, to) in std::mem::take(&mut self.group.held) {
+            self.reply(to, request.refused(refusal));
         }
     }
 

@@ -220,6 +220,16 @@ impl Stage {
         true
     }
 
+    /// All entries on their way take too long.
+    pub fn give_up_waiting(&mut self) {
+        let now = self.now();
+        let mut fx = Vec::new();
+        for entry in &mut self.in_flight {
+            self.groups.give_up_waiting(entry, now, &mut fx);
+        }
+        self.carry_out(fx);
+    }
+
     /// Settles all entries.
     pub fn settle_all(&mut self) {
         while self.settle(Ok(())) {}
