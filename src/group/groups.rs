@@ -51,7 +51,15 @@ impl Group {
             Request::EndTxn(_) => self.in_flight > 0,
             Request::Fetch(fetch) => fetch.require_stable && self.in_flight > 0,
             Request::Commit(_) | Request::OffsetDelete(_) => self.pending_in_flight > 0,
-            _ => false,
+            Request::Join(_)
+            | Request::Sync(_)
+            | Request::Heartbeat(_)
+            | Request::Leave(_)
+            | Request::TxnCommit(_)
+            | Request::Describe(_)
+            | Request::List(_)
+            | Request::TxnGroups(_)
+            | Request::TopicsDeleted(_) => false,
         };
         self.is_closing || !self.held.is_empty() || waits
     }
