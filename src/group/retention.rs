@@ -39,12 +39,8 @@ impl Turn<'_> {
 
     /// When that offset expires; `None`: not while things are as they are.
     fn expires_at(&self, ages: Ages, topic: &TopicName, value: &OffsetValue) -> Option<WallMs> {
-        let is_read = self
-            .group
-            .classic
-            .subscribed
-            .as_ref()
-            .is_some_and(|all| all.contains(topic));
+        let classic = &self.group.classic;
+        let is_read = classic.subscribed.is_some() && classic.is_subscribed(topic.as_str());
         if ages == Ages::Never || is_read {
             return None;
         }
