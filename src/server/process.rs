@@ -135,13 +135,12 @@ fn open_data(cli: &Cli, config: &mut Config) -> Result<Option<Data>, StartError>
 /// What an acknowledgement is worth.
 fn say_durability(cli: &Cli, engine: &Engine) {
     let dir = cli.data_dir.as_deref().map(Path::display);
-    match (engine.durability(), dir) {
-        (Durability::LocalFsync, Some(dir)) => {
-            tracing::info!("durability LocalFsync: what is acknowledged was synced to '{dir}'");
-        }
-        _ => tracing::info!(
+    if let (Durability::LocalFsync, Some(dir)) = (engine.durability(), dir) {
+        tracing::info!("durability LocalFsync: what is acknowledged was synced to '{dir}'");
+    } else {
+        tracing::info!(
             "durability Memory: groups, offsets and records are in memory and end with this process"
-        ),
+        );
     }
 }
 

@@ -95,10 +95,10 @@ impl Shelf {
         newest: u32,
     ) {
         *self.state.lock() = State {
-            newest,
             segments,
             end,
             must_roll,
+            newest,
         };
     }
 

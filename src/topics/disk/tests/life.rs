@@ -31,8 +31,10 @@ fn topics_their_ids_partitions_and_settings_are_there_after_a_restart() {
     topics.alter_configs(&name("a"), &[change], false).unwrap();
     topics.delete(&name("gone")).unwrap();
     topics.synced().wait().unwrap();
+    let cluster = topics.cluster_id();
     drop(topics);
     let topics = open(&disk);
+    assert_eq!(topics.cluster_id(), cluster);
     let listed: Vec<_> = topics
         .list(None, 9)
         .into_iter()
