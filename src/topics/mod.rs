@@ -22,9 +22,9 @@
 //! bounded by the fetches in flight, which are the caller's to bound.
 //!
 //! A batch goes into the log in two steps: admission (`admission`) gives it its offset or refuses
-//! it, and `Partition::apply` makes it part of the log; in between, on disk only, it becomes durable
-//! (`durable`). What is derived from batches (the end, producers, transactions) changes in `apply`
-//! alone, which also takes over what is read back at an opening.
+//! it, and `Partition::apply` makes it part of the log; in between, on disk only, it becomes
+//! durable (`durable`). What is derived from batches (the end, producers, transactions) changes in
+//! `apply` alone, which also takes over what is read back at an opening.
 //!
 //! There is one node, the leader of everything, with leader epoch 0 for good. What it restores of
 //! idempotent producers is what the batches tell that retention has left.

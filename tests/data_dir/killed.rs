@@ -178,7 +178,7 @@ fn join(client: &mut Client) -> (i32, String) {
         let response = read::<JoinGroupResponse<'_>>(&body, 5);
         let joined = response.error_code == 0;
         let generation = response.generation_id;
-        member = response.member_id.to_owned();
+        response.member_id.clone_into(&mut member);
         if joined {
             break generation;
         }

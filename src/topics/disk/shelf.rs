@@ -86,7 +86,8 @@ impl Shelf {
     }
 
     /// Takes the files over as the opening found them: their numbers and first offsets, the bytes
-    /// of the newest that count, whether there are others behind them, and the highest number of all.
+    /// of the newest that count, whether there are others behind them, and the highest number of
+    /// all.
     pub(super) fn restore(
         &self,
         segments: VecDeque<(u32, i64)>,
