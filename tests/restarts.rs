@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::ledger::{Fate, Ledger};
 use common::*;
-use takhin_coordinator::config::ConfigBuilder;
 use takhin_coordinator::engine::{EndTxnRequest, Engine, FetchRequest, Heartbeat, Producer};
 use takhin_coordinator::error::Refusal;
 use takhin_coordinator::group::{
@@ -76,13 +75,6 @@ enum FactAnswer {
     End(Answer<Result<(), Refusal>>),
 }
 
-/// Two shards that wait for the journal as long as it takes: what is refused because it took too
-/// long may count all the same, and then this test could not tell what must be there.
-fn patient() -> ConfigBuilder {
-    let config = config().takhin_shards(2);
-    config.offsets_commit_timeout_ms(i32::MAX)
-}
-
 struct History {
     host: Host,
     ledger: Ledger,
@@ -102,7 +94,13 @@ impl History {
             1 => (Ledger::by_thread(), false),
             _ => (Ledger::new(Fate::OnCommand), true),
         };
-        let host = Host::with_journal(patient(), ledger.clone());
+        let config = config().takhin_shards(2);
+        let config = if is_patient(seed) {
+            config.offsets_commit_timeout_ms(i32::MAX)
+        } else {
+            config
+        };
+        let host = Host::with_journal(config, ledger.clone());
         let seats = (0..9).map(|n| Seat {
             group: GROUPS[n % 3],
             instance: (n < 3).then(|| "static".into()),
@@ -483,6 +481,11 @@ fn beats(engine: &Engine, seat: &Seat, member: &MemberId, generation: Generation
     engine.heartbeat(&beat).wait().is_ok()
 }
 
+/// Whether nobody is told in this history that the journal takes too long.
+fn is_patient(seed: u64) -> bool {
+    !seed.is_multiple_of(3)
+}
+
 fn check(seed: u64) -> usize {
     let mut history = History::new(seed);
     for _ in 0..150 {
@@ -493,13 +496,16 @@ fn check(seed: u64) -> usize {
     }
     history.end();
     let first = &history.host.engine;
+    let (acknowledged, unstable) = (offsets_of(first), unstable_of(first));
     let mut left = history.left();
-    let acknowledged = left.offsets.clone();
-    assert_eq!(offsets_of(first), acknowledged, "live, seed {seed}");
-    assert_eq!(unstable_of(first), left.unstable(), "live, seed {seed}");
-    let second = Host::with_journal(patient(), history.ledger.clone());
+    // What was refused for its slowness may have succeeded; it did so for good.
+    if is_patient(seed) {
+        assert_eq!(acknowledged, left.offsets, "live, seed {seed}");
+        assert_eq!(unstable, left.unstable(), "live, seed {seed}");
+    }
+    let second = Host::with_journal(config().takhin_shards(2), history.ledger.clone());
     assert_eq!(offsets_of(&second.engine), acknowledged, "seed {seed}");
-    assert_eq!(unstable_of(&second.engine), left.unstable(), "seed {seed}");
+    assert_eq!(unstable_of(&second.engine), unstable, "seed {seed}");
     let mut stable = 0;
     for group in GROUPS {
         let (before, after) = (describe(first, group), describe(&second.engine, group));
@@ -519,7 +525,7 @@ fn check(seed: u64) -> usize {
         }
         assert!(beating <= before.members.len(), "{group}, seed {seed}");
     }
-    let third = Host::with_journal(patient(), history.ledger.clone());
+    let third = Host::with_journal(config().takhin_shards(2), history.ledger.clone());
     for group in GROUPS {
         let after = describe(&second.engine, group);
         assert_eq!(
@@ -529,13 +535,11 @@ fn check(seed: u64) -> usize {
         );
     }
     assert_eq!(offsets_of(&third.engine), acknowledged, "seed {seed}");
-    history.ledger.set(Fate::AtOnce);
-    end_all(&third.engine, &mut left);
-    assert_eq!(
-        offsets_of(&third.engine),
-        left.offsets,
-        "ended, seed {seed}"
-    );
+    if is_patient(seed) {
+        history.ledger.set(Fate::AtOnce);
+        end_all(&third.engine, &mut left);
+        assert_eq!(offsets_of(&third.engine), left.offsets, "ended, {seed}");
+    }
     stable
 }
 

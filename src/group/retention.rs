@@ -46,12 +46,8 @@ impl Turn<'_> {
         (topic, partition): (&TopicName, PartitionIndex),
         value: &OffsetValue,
     ) -> Option<WallMs> {
-        let is_read = self
-            .group
-            .classic
-            .subscribed
-            .as_ref()
-            .is_some_and(|all| all.contains(topic));
+        let classic = &self.group.classic;
+        let is_read = classic.subscribed.is_some() && classic.is_subscribed(topic.as_str());
         if ages == Ages::Never || is_read || self.group.is_unstable(topic, partition) {
             return None;
         }
