@@ -1,6 +1,5 @@
 //! `TxnOffsetCommit`: offsets that count once a transaction commits.
 
-use super::Broker;
 use super::call::{Call, Head};
 use super::offset_rows::{Rows, known};
 use crate::engine::{CommitPartition, CommitRequest, CommitResult, CommitTopic, Producer};
@@ -33,7 +32,7 @@ impl Call<'_> {
             // The group is not even looked at.
             return Ok(write_staged(rows, Ok(Vec::new()), self.head(), self.out));
         }
-        if let Err(code) = self.broker.may_stage(&request) {
+        if let Err(code) = may_stage(&request) {
             rows.fill(|| code);
             return Ok(write(rows, self.head(), self.out));
         }
@@ -56,16 +55,14 @@ impl Call<'_> {
     }
 }
 
-impl Broker {
-    /// Whether the producer has a transaction open that the group is part of: what a transaction
-    /// coordinator knows. Asked before anything of the group, as in Kafka.
-    fn may_stage(&self, request: &TxnOffsetCommitRequest<'_>) -> Result<(), ErrorCode> {
-        if request.group_id.is_empty() {
-            return Err(ErrorCode::INVALID_GROUP_ID);
-        }
-        // Without a transaction coordinator no transactional id is known.
-        Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING)
+/// Whether the producer has a transaction open that the group is part of: what a transaction
+/// coordinator knows. Asked before anything of the group, as in Kafka.
+fn may_stage(request: &TxnOffsetCommitRequest<'_>) -> Result<(), ErrorCode> {
+    if request.group_id.is_empty() {
+        return Err(ErrorCode::INVALID_GROUP_ID);
     }
+    // Without a transaction coordinator no transactional id is known.
+    Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING)
 }
 
 fn staged_topic(
@@ -112,11 +109,13 @@ fn staged_topic(
 /// Old versions are told what their clients know: up to 5 not that a group may be missing, up to
 /// 1 not that a coordinator may be loading.
 fn stage_code(refusal: Refusal, version: i16) -> ErrorCode {
-    match refusal {
-        Refusal::GroupIdNotFound if version < 6 => ErrorCode::ILLEGAL_GENERATION,
-        Refusal::LoadInProgress if version < 2 => ErrorCode::COORDINATOR_NOT_AVAILABLE,
-        refusal => refusal.into(),
+    if refusal == Refusal::GroupIdNotFound && version < 6 {
+        return ErrorCode::ILLEGAL_GENERATION;
     }
+    if refusal == Refusal::LoadInProgress && version < 2 {
+        return ErrorCode::COORDINATOR_NOT_AVAILABLE;
+    }
+    refusal.into()
 }
 
 fn write_staged(mut rows: Rows, outcome: CommitResult, head: Head, out: &mut Vec<u8>) -> Handled {
