@@ -75,7 +75,8 @@ impl Carrier {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, what));
             };
             let mark = Mark::of(keys, &frame);
-            if index.is_live(&mark, frame.sequence) {
+            let group = || keys.group(frame.shard, frame.key);
+            if index.is_live(&mark, frame.sequence, group) {
                 if (round.len() + frame.len) as u64 > room {
                     self.stuck = frame.len as u64;
                     break;

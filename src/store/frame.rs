@@ -115,26 +115,43 @@ pub(super) fn append(
     key: &[u8],
     value: Option<&[u8]>,
 ) -> Option<usize> {
-    let body = value.unwrap_or(&[]);
-    let len = HEAD + key.len() + body.len();
-    if key.len() > KEY_MAX {
-        return None;
-    }
-    let written = u32::try_from(len).ok()?;
-    let key_len = u32::try_from(key.len()).ok()?;
+    let from = begin(out);
+    out.extend_from_slice(key);
+    out.extend_from_slice(value.unwrap_or(&[]));
     let flags = match value {
         Some(_) => flags,
         None => flags.with(Flags::TOMBSTONE),
     };
-    out.reserve(len);
-    out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&written.to_le_bytes());
-    out.extend_from_slice(&[0; 12]);
-    out.extend_from_slice(&shard.to_le_bytes());
-    out.extend_from_slice(&(key_len | u32::from(flags.0) << 24).to_le_bytes());
-    out.extend_from_slice(key);
-    out.extend_from_slice(body);
-    Some(len)
+    end(out, from, shard, flags, key.len())
+}
+
+/// Makes room for a frame's head; its key and value follow, and then [`end`].
+pub(super) fn begin(out: &mut Vec<u8>) -> usize {
+    let from = out.len();
+    out.extend_from_slice(&[0; HEAD]);
+    from
+}
+
+/// Ends the frame that began at `from`, and has all of its key and value by now; its length, or
+/// `None` if it is too long. It has no place yet; see [`place`].
+pub(super) fn end(
+    out: &mut [u8],
+    from: usize,
+    shard: u32,
+    flags: Flags,
+    key_len: usize,
+) -> Option<usize> {
+    let frame = &mut out[from..];
+    if key_len > KEY_MAX {
+        return None;
+    }
+    let written = u32::try_from(frame.len()).ok()?;
+    let key_len = u32::try_from(key_len).ok()?;
+    let packed = key_len | u32::from(flags.0) << 24;
+    frame[4..8].copy_from_slice(&written.to_le_bytes());
+    frame[20..24].copy_from_slice(&shard.to_le_bytes());
+    frame[24..HEAD].copy_from_slice(&packed.to_le_bytes());
+    Some(frame.len())
 }
 
 /// Gives a frame its place, and with it the checksum.

@@ -146,7 +146,7 @@ impl DiskJournal {
 
 impl Journal for DiskJournal {
     fn append(&self, batch: Batch<'_>, done: Done) {
-        let body = encode(batch, &self.keys);
+        let body = encode(batch, &self.keys, self.shared.body());
         let submission = Submission { done, body };
         if let Err(job) = self.shared.submit(Job::Append(submission)) {
             // More in flight than a shard may have: dropped, and so refused.
@@ -205,25 +205,28 @@ impl Drop for DiskJournal {
 }
 
 /// The batch as frames that have no place yet.
-pub(super) fn encode(batch: Batch<'_>, keys: &Keys) -> Result<Body, Refusal> {
-    let mut body = Body::default();
+pub(super) fn encode(batch: Batch<'_>, keys: &Keys, mut body: Body) -> Result<Body, Refusal> {
+    let shard = batch.ticket.shard.0;
+    let out = &mut body.bytes;
     let mut last = 0;
     for entry in batch.entries {
         for (at, record) in entry.records.iter().enumerate() {
-            let encoded = schema::encode(record).map_err(|_| Refusal::Failed)?;
-            let value = encoded.value.as_deref();
-            let shard = batch.ticket.shard.0;
-            last = body.bytes.len();
-            let flags = place_in(entry, at);
-            let len = frame::append(&mut body.bytes, shard, flags, &encoded.key, value)
-                .filter(|_| body.bytes.len() <= BATCH_BYTES_MAX)
+            last = frame::begin(out);
+            let appended = schema::append(record, out).map_err(|_| Refusal::Failed)?;
+            let mut flags = place_in(entry, at);
+            if !appended.has_value {
+                flags = flags.with(Flags::TOMBSTONE);
+            }
+            let len = frame::end(out, last, shard, flags, appended.key_len)
+                .filter(|_| out.len() <= BATCH_BYTES_MAX)
                 .ok_or(Refusal::Failed)?;
-            let mark = Mark::new(keys, shard, &encoded.key, value.is_some(), len);
+            let key = &out[last + frame::HEAD..][..appended.key_len];
+            let mark = Mark::new(keys, shard, key, appended.has_value, len);
             body.marks.push(mark);
         }
     }
     if !body.marks.is_empty() {
-        frame::add_flag(&mut body.bytes[last..], Flags::LAST_OF_BATCH);
+        frame::add_flag(&mut out[last..], Flags::LAST_OF_BATCH);
     }
     Ok(body)
 }

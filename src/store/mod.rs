@@ -49,6 +49,7 @@ mod frame;
 mod index;
 mod journal;
 mod log;
+mod making;
 mod manifest;
 mod recovery;
 mod segment;
