@@ -21,7 +21,9 @@ use crate::journal::schema::{self, SchemaError};
 use crate::journal::{Batch, Done, Durability, Journal, LoadError};
 
 const LOCK: &str = "LOCK";
-/// A batch may have that many bytes.
+/// A record has two bytes for its shard.
+const SHARDS_MAX: u32 = 1 << 16;
+/// A batch may have that many bytes; a record of it 64 MiB, its key 65,535 bytes.
 const BATCH_BYTES_MAX: usize = 256 << 20;
 
 /// A journal in a directory of this machine, for as many shards as it was made for.
@@ -72,6 +74,9 @@ impl DiskJournal {
         shards: u32,
     ) -> Result<Self, OpenError> {
         config.check()?;
+        if shards > SHARDS_MAX {
+            return Err(OpenError::Config("a journal has at most 65,536 shards"));
+        }
         let lock = disk.lock(LOCK).map_err(at("locking the directory"))?;
         let lock = lock.ok_or(OpenError::Locked)?;
         let (_, salt) = uuid::Uuid::new_v4().as_u64_pair();
@@ -258,11 +263,11 @@ pub(super) fn read(
             while at < len {
                 let damaged = |what: &str| damage(segment, span.from + at as u64, what);
                 // Frames of other shards are only stepped over.
-                let Some(mut frame) = Frame::parse_unchecked(&bytes[at..read]) else {
+                let Some(mut frame) = Frame::parse_unchecked(&bytes[at..read], segment.life) else {
                     return Err(damaged("there is no frame"));
                 };
                 if frame.shard == shard {
-                    frame = Frame::parse(&bytes[at..read], segment.seed)
+                    frame = Frame::parse(&bytes[at..read], segment.life)
                         .ok_or_else(|| damaged("the checksum does not fit"))?;
                     match record(&frame) {
                         Ok(Some(record)) => each(record),

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use super::carrier::Carrier;
 use super::config::{OpenError, Quarantined, StoreConfig, at};
 use super::disk::{Disk, read_whole, write_all};
-use super::frame::{self, Flags, HEAD};
+use super::frame::{self, Flags, HEAD, LAG_MAX};
 use super::index::{Index, Keys, Kind, Mark};
 use super::making::Making;
 use super::manifest::Manifest;
 use super::recovery::{Recovered, SEGMENT_BYTES_MAX, recover};
-use super::segment::{self, HEADER, Header, Segment, seed};
+use super::segment::{self, HEADER, Header, Segment};
 
 /// Records of one batch as frames that have no place yet.
 #[derive(Debug, Default)]
@@ -228,7 +228,7 @@ impl Log {
         if self.unfree_bytes() > self.bound() / 4 * 3 {
             let pace = (len * CARRY_PACE).max(CARRY_BYTES_MIN);
             let room = self.room() - len;
-            self.carry(pace.min(self.config.segment_bytes), room)?;
+            self.carry(pace.min(CARRY_BYTES_MAX), room)?;
         }
         for body in bodies.iter().take(taken) {
             self.round.extend_from_slice(&body.bytes);
@@ -388,12 +388,16 @@ impl Log {
             .segments
             .back_mut()
             .expect("there is a segment where there is room");
+        let life = segment.life;
+        let first = u32::try_from(self.next - life.base).map_err(|_| too_long())?;
         let mut at = 0;
-        for (lag, mark) in marks.iter().enumerate() {
+        for (lag, mark) in (0..).zip(marks) {
             let end = at + mark.len as usize;
-            let lag_written = u32::try_from(lag).map_err(|_| too_long())?;
-            let sequence = self.next + lag as u64;
-            frame::place(&mut round[at..end], sequence, lag_written, segment.seed);
+            if lag > LAG_MAX {
+                return Err(too_long());
+            }
+            let place = first.checked_add(lag).ok_or_else(too_long)?;
+            frame::place(&mut round[at..end], place, lag, life.seed);
             at = end;
         }
         let doing = |what: &str, error: &io::Error| {
@@ -484,7 +488,7 @@ impl Log {
             file: file.into(),
             len,
             header,
-            seed: seed(self.salt, header.activation),
+            life: header.life(self.salt),
             spans: Vec::new(),
         }
     }
