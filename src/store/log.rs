@@ -293,6 +293,12 @@ impl Log {
             // Freed files are removed once a header says that the log begins after them.
             self.switch(0)?;
         }
+        if is_near
+            && let Some(making) = self.making.take()
+            && self.disk.remove(&segment::name(making.number)).is_ok()
+        {
+            self.file_bytes -= making.len;
+        }
         Ok(())
     }
 
