@@ -61,10 +61,8 @@ fn commits(args: &StoreArgs, dir: &Path, figures: &mut Figures) -> Result<(), Fa
         let groups = names(in_flight);
         let payload = floor::payload_of_a_commit(&groups[0], TOPIC)?;
         let mut bare = floor::Bare::new(&dir.join("bare"), payload)?;
-        let engine = open(
-            &dir.join(format!("commits-{in_flight}")),
-            StoreConfig::default(),
-        )?;
+        let engine = open(&dir.join(format!("commits-{in_flight}")), TIGHT)?;
+        go_round(&engine)?;
         let (mut floors, mut rates, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         let (mut written, mut cpu) = (Vec::new(), Vec::new());
         for turn in 0..=args.turns {

@@ -208,10 +208,12 @@ pub fn append(record: &Record, out: &mut Vec<u8>) -> Result<Appended, EncodeErro
                 partition: *partition,
                 producer_id: producer.0,
             };
-            Ok(Encoded {
-                key: versioned(PENDING, &key)?,
-                value: value.as_ref().map(write_pending).transpose()?,
-            })
+            versioned(PENDING, &key, out)?;
+            key_len = out.len() - from;
+            if let Some(value) = value {
+                append_pending(value, out)?;
+            }
+            value.is_some()
         }
         Record::Group { group, value } => {
             let key = GroupMetadataKey {
@@ -228,15 +230,17 @@ pub fn append(record: &Record, out: &mut Vec<u8>) -> Result<Appended, EncodeErro
     Ok(Appended { key_len, has_value })
 }
 
-fn write_pending(value: &PendingValue) -> Result<Vec<u8>, EncodeError> {
+fn append_pending(value: &PendingValue, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let (version, offset) = offset_value(&value.offset);
+    let mut inner = Vec::new();
+    versioned(version, &offset, &mut inner)?;
     let staged = StagedValue {
         producer_epoch: value.epoch.0,
         order: value.order.cast_signed(),
         is_overtaken: value.is_overtaken,
-        offset: &versioned(version, &offset)?,
+        offset: &inner,
     };
-    versioned(PENDING_PLAIN, &staged)
+    versioned(PENDING_PLAIN, &staged, out)
 }
 
 fn offset_value(value: &OffsetValue) -> (i16, OffsetCommitValue<'_>) {
