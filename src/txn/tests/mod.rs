@@ -1,0 +1,1 @@
+//! The coordinator of transactions, in its parts.
