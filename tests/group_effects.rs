@@ -361,7 +361,7 @@ fn a_commit_is_stored_first_and_answered_then() {
         partitions: vec![(0, Ok(()))],
     }];
     let then = Then::Committed {
-        to,
+        to: Some(to),
         topics: topics.clone(),
         new: 1,
     };

@@ -4,9 +4,11 @@ mod common;
 
 use common::ledger::{Fate, Ledger};
 use common::*;
+use takhin_coordinator::engine::Engine;
 use takhin_coordinator::error::Refusal;
 use takhin_coordinator::group::{ListRequest, Phase};
 use takhin_coordinator::ids::MemberId;
+use takhin_coordinator::metrics::RefusalCause;
 use takhin_coordinator::time::Clock;
 
 fn host(ledger: &Ledger) -> Host {
@@ -22,7 +24,7 @@ fn a_commit_is_answered_when_its_batch_is_settled_and_not_before() {
     let second = host.engine.commit(commit("g", None, 2));
     let second = second.now().expect_err("its batch is on its way");
     assert_eq!(fetched(&host.engine, "g", 0), Some(1));
-    host.pass(10_000);
+    host.pass(4_000);
     let second = second.now().expect_err("time makes nothing durable");
     ledger.settle_next(Ok(()));
     assert!(second.now().expect("settled").is_ok());
@@ -127,7 +129,7 @@ fn what_is_decided_by_the_way_of_a_settlement_bears_the_time_of_the_day() {
     let waiting: Vec<_> = (1..=3)
         .map(|offset| host.engine.commit(commit("g", None, offset)))
         .collect();
-    host.clock.advance_ms(5_000);
+    host.clock.advance_ms(4_000);
     ledger.settle_all();
     for answer in waiting {
         answer.wait().unwrap();
@@ -149,13 +151,116 @@ fn a_session_that_begins_with_a_settlement_lasts_from_the_settlement_on() {
     let joined = ask_join(&host.engine, "g", &member, 10_000).wait().unwrap();
     ledger.set(Fate::OnCommand);
     let sync = ask_sync(&host.engine, "g", &joined);
-    host.clock.advance_ms(9_000);
+    host.clock.advance_ms(4_000);
     ledger.settle_all();
     sync.wait().unwrap();
     host.pass(9_990);
     assert_eq!(host.engine.members(), 1);
     host.pass(20);
     assert_eq!(host.engine.members(), 0);
+}
+
+#[test]
+fn a_write_that_takes_too_long_is_refused_and_counts_all_the_same_when_it_succeeds() {
+    let ledger = Ledger::new(Fate::OnCommand);
+    let host = host(&ledger);
+    let first = host.engine.commit(commit("g", None, 1));
+    host.pass(4_999);
+    let first = first.now().expect_err("there is time left");
+    host.pass(1);
+    assert_eq!(first.now().expect("refused"), Err(Refusal::NotAvailable));
+    // The place of whoever waited is taken by another, whom the late outcome does not concern.
+    let second = host.engine.commit(commit("h", None, 2));
+    let second = second
+        .now()
+        .expect("refused at once, as the journal is stuck");
+    assert_eq!(second, Err(Refusal::NotAvailable));
+    assert_eq!(fetched(&host.engine, "g", 0), None, "reads go on");
+    let third = host.engine.fetch(fetch("g", 0));
+    assert!(third.now().expect("answered").is_ok());
+    ledger.settle_next(Ok(()));
+    assert_eq!(fetched(&host.engine, "g", 0), Some(1));
+    let fourth = host.engine.commit(commit("g", None, 4));
+    let fourth = fourth.now().expect_err("the journal goes on");
+    ledger.settle_next(Ok(()));
+    assert!(fourth.now().expect("settled").is_ok());
+    let stuck = &host
+        .engine
+        .metrics()
+        .shard(0)
+        .refusals(RefusalCause::JournalStuck);
+    assert_eq!(stuck.value(), 1);
+}
+
+#[test]
+fn an_engine_with_threads_of_its_own_looks_at_the_time_by_itself() {
+    let config = config().offsets_commit_timeout_ms(20).build().unwrap();
+    let engine = Engine::builder(config)
+        .journal(Ledger::new(Fate::OnCommand))
+        .open()
+        .unwrap();
+    let refused = engine.commit(commit("g", None, 1)).wait();
+    assert_eq!(refused, Err(Refusal::NotAvailable));
+}
+
+#[test]
+fn what_waits_in_the_mailbox_behind_a_stuck_journal_is_refused_with_it() {
+    let ledger = Ledger::new(Fate::OnCommand);
+    let host = host(&ledger);
+    let first = host.engine.commit(commit("g", None, 1));
+    host.pass(1_000);
+    let second = host.engine.commit(commit("g", None, 2));
+    let queued = host.engine.commit(commit("g", None, 3));
+    host.pass(4_000);
+    assert_eq!(first.now().expect("refused"), Err(Refusal::NotAvailable));
+    assert_eq!(queued.now().expect("refused"), Err(Refusal::NotAvailable));
+    let second = second.now().expect_err("it has a second left");
+    ledger.settle_next(Ok(()));
+    ledger.settle_next(Ok(()));
+    assert!(second.now().expect("settled").is_ok());
+    assert_eq!(fetched(&host.engine, "g", 0), Some(2));
+}
+
+#[test]
+fn an_assignment_that_takes_too_long_to_store_is_refused_and_begins_a_rebalance() {
+    let ledger = Ledger::new(Fate::AtOnce);
+    let host = host(&ledger);
+    let member = ask_join(&host.engine, "g", &MemberId::default(), 10_000);
+    let member = member.wait().unwrap_err().member;
+    let joined = ask_join(&host.engine, "g", &member, 10_000).wait().unwrap();
+    ledger.set(Fate::OnCommand);
+    let synced = ask_sync(&host.engine, "g", &joined);
+    host.pass(5_000);
+    assert_eq!(synced.now().expect("refused"), Err(Refusal::NotAvailable));
+    let told = beat(&host.engine, "g", &joined);
+    assert_eq!(told, Err(Refusal::RebalanceInProgress));
+    ledger.settle_next(Ok(()));
+    let told = beat(&host.engine, "g", &joined);
+    assert_eq!(
+        told,
+        Err(Refusal::RebalanceInProgress),
+        "nobody knows of it"
+    );
+    ledger.set(Fate::AtOnce);
+    let again = ask_join(&host.engine, "g", &member, 10_000).wait().unwrap();
+    assert_eq!(again.generation.0, joined.generation.0 + 1);
+    ask_sync(&host.engine, "g", &again).wait().unwrap();
+    assert_eq!(beat(&host.engine, "g", &again), Ok(()));
+}
+
+#[test]
+fn a_removal_that_takes_too_long_is_refused_with_all_that_waits_for_it() {
+    let ledger = Ledger::new(Fate::AtOnce);
+    let host = host(&ledger);
+    host.engine.commit(commit("g", None, 1)).wait().unwrap();
+    ledger.set(Fate::OnCommand);
+    let removal = host.engine.delete_group("g".into());
+    let held = host.engine.fetch(fetch("g", 0));
+    host.pass(5_000);
+    assert_eq!(removal.now().expect("refused"), Err(Refusal::NotAvailable));
+    assert_eq!(held.now().expect("refused"), Err(Refusal::NotAvailable));
+    ledger.settle_next(Ok(()));
+    assert_eq!(fetched(&host.engine, "g", 0), None, "it succeeded late");
 }
 
 #[test]

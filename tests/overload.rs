@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::ledger::{Fate, Ledger};
 use common::*;
-use takhin_coordinator::config::Config;
+use takhin_coordinator::config::{Config, ConfigBuilder};
 use takhin_coordinator::engine::{Driving, Engine};
 use takhin_coordinator::error::Refusal;
 use takhin_coordinator::group::Record;
@@ -74,10 +74,15 @@ fn behind_two_unsettled_batches_requests_queue_up_to_the_bound_and_the_next_is_r
     );
 }
 
+/// A journal may take a minute.
+fn patient() -> ConfigBuilder {
+    config().offsets_commit_timeout_ms(60_000)
+}
+
 #[test]
 fn a_member_whose_request_waits_behind_the_journal_is_heard_before_it_is_expired() {
     let ledger = Ledger::new(Fate::AtOnce);
-    let host = host(&ledger);
+    let host = Host::with_journal(patient(), ledger.clone());
     let joined = host.alone_in("g", 10_000);
     let silent = host.alone_in("silent", 10_000);
     ledger.set(Fate::OnCommand);
@@ -99,7 +104,7 @@ fn a_member_whose_request_waits_behind_the_journal_is_heard_before_it_is_expired
 #[test]
 fn a_member_whose_request_waits_behind_many_others_is_heard_before_it_is_expired() {
     let ledger = Ledger::new(Fate::AtOnce);
-    let host = Host::with_journal(config().takhin_mailbox_capacity(1_024), ledger.clone());
+    let host = Host::with_journal(patient().takhin_mailbox_capacity(1_024), ledger.clone());
     let joined = host.alone_in("g", 10_000);
     ledger.set(Fate::OnCommand);
     for offset in 0..900 {

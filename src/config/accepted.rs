@@ -201,7 +201,6 @@ pub(super) const ACCEPTED: &[(&str, Kind)] = &[
     ("num.recovery.threads.per.data.dir", Int),
     ("num.replica.alter.log.dirs.threads", Int),
     ("num.replica.fetchers", Int),
-    ("offsets.commit.timeout.ms", Int),
     ("offsets.load.buffer.size", Int),
     ("offsets.topic.compression.codec", Int),
     ("offsets.topic.num.partitions", Int),

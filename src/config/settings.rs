@@ -82,6 +82,9 @@ settings! {
         offsets_retention_check_interval_ms: i64 = 600_000, 1..=i64::MAX;
     /// The longest metadata text of an offset, in UTF-16 units as Kafka counts it.
     "offset.metadata.max.bytes" offset_metadata_max_bytes: i32 = 4_096, 0..=i32::MAX;
+    /// How long, in milliseconds, whoever waits for a write waits at most. It is then refused,
+    /// though the write may still succeed, and so is what would write behind it.
+    "offsets.commit.timeout.ms" offsets_commit_timeout_ms: i32 = 5_000, 1..=i32::MAX;
 
     /// The largest request, in bytes without its length prefix.
     "socket.request.max.bytes" socket_request_max_bytes: i32 = 104_857_600, 1..=i32::MAX;

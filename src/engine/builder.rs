@@ -112,6 +112,7 @@ impl Builder {
             metrics: Arc::clone(&metrics),
             clock: Arc::clone(&self.clock),
             has_drivers: self.driving == Driving::Threads,
+            write_timeout_ms: u64::try_from(config.offsets_commit_timeout_ms).unwrap_or(0),
         });
         let capacity = config.takhin_mailbox_capacity as usize;
         let open = |index| {

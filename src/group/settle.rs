@@ -11,7 +11,7 @@ use super::record::{GroupMetadata, Record};
 use super::reply::Reply;
 use super::request::{Client, Protocol, ReplyTo, TopicDeletion};
 use crate::error::Refusal;
-use crate::ids::{MemberId, TopicName};
+use crate::ids::MemberId;
 use crate::time::{Now, WallMs};
 
 impl Groups {
@@ -31,6 +31,7 @@ impl Groups {
             }
         }
         let removes_offsets = entry.removes_offsets();
+        let changes_pending = entry.changes_pending();
         let (key, then) = (entry.group, entry.then);
         let id = self.id_of(key);
         let removed = matches!(then, Then::Removed { .. });
@@ -39,6 +40,7 @@ impl Groups {
             turn.group.in_flight -= 1;
             turn.group.promised -= then.new_offsets();
             turn.group.removals -= u32::from(removes_offsets);
+            turn.group.pending_in_flight -= u32::from(changes_pending);
             turn.follow(then, &records, outcome);
         });
         if removed && outcome.is_ok() {
@@ -46,6 +48,14 @@ impl Groups {
         } else if let Some(id) = id {
             self.release_held(&id, fx);
         }
+    }
+
+    /// An entry takes too long: whoever waits for it, or behind it, is refused. It still has to be
+    /// settled, and its records count if they become durable after all.
+    pub fn give_up_waiting(&mut self, entry: &mut Entry, now: Now, fx: &mut Vec<Effect>) {
+        self.turn(entry.group, now, fx, |turn| {
+            turn.give_up_waiting(&mut entry.then);
+        });
     }
 
     /// Topics went away: offsets that were stored for them, or for no topic id in particular, go.
@@ -96,10 +106,32 @@ impl Turn<'_> {
             Then::Rest => {}
             Then::Committed { to, topics, .. } => {
                 if outcome.is_ok() {
-                    self.note(Note::OffsetsCommitted(records.len()));
+                    let offsets = records.iter().filter(|it| it.is_offset()).count();
+                    self.note(Note::OffsetsCommitted(offsets));
                     self.arm_retention_after_commit(records);
                 }
-                self.reply(to, Reply::Commit(outcome.map(|()| topics)));
+                if let Some(to) = to {
+                    self.reply(to, Reply::Commit(outcome.map(|()| topics)));
+                }
+            }
+            Then::Staged {
+                to,
+                topics,
+                producer,
+                ..
+            } => {
+                self.staged(records.len(), producer, outcome.is_ok());
+                if let Some(to) = to {
+                    self.reply(to, Reply::Commit(outcome.map(|()| topics)));
+                }
+            }
+            Then::TxnEnded { to } => {
+                if outcome.is_ok() {
+                    self.txn_ended(records);
+                }
+                if let Some(to) = to {
+                    self.reply(to, Reply::EndTxn(outcome));
+                }
             }
             Then::Assign { generation } => {
                 let members = records.iter().flat_map(assignments).collect();
@@ -108,9 +140,11 @@ impl Turn<'_> {
             Then::Replaced(replacement) => self.replaced(*replacement, outcome),
             Then::OffsetsDeleted { to, topics } => {
                 if outcome.is_ok() {
-                    self.offsets_deleted(records.len());
+                    self.offsets_deleted(records);
                 }
-                self.reply(to, Reply::OffsetDelete(outcome.map(|()| topics)));
+                if let Some(to) = to {
+                    self.reply(to, Reply::OffsetDelete(outcome.map(|()| topics)));
+                }
             }
             Then::Removed { to } => {
                 self.group.is_closing = false;
@@ -122,7 +156,7 @@ impl Turn<'_> {
             }
             Then::TopicsDeleted { to } => {
                 if outcome.is_ok() {
-                    self.offsets_deleted(records.len());
+                    self.offsets_deleted(records);
                 }
                 if let Some(to) = to {
                     self.reply(to, Reply::TopicsDeleted(outcome));
@@ -131,9 +165,40 @@ impl Turn<'_> {
         }
     }
 
-    fn offsets_deleted(&mut self, count: usize) {
-        self.note(Note::OffsetsDeleted(count));
-        if self.group.facts.offsets.is_empty() {
+    fn give_up_waiting(&mut self, then: &mut Then) {
+        let refusal = Refusal::NotAvailable;
+        let refused = match then {
+            Then::Rest => None,
+            Then::Committed { to, .. } | Then::Staged { to, .. } => {
+                to.take().map(|to| (to, Reply::Commit(Err(refusal))))
+            }
+            Then::TxnEnded { to } => to.take().map(|to| (to, Reply::EndTxn(Err(refusal)))),
+            Then::OffsetsDeleted { to, .. } => {
+                to.take().map(|to| (to, Reply::OffsetDelete(Err(refusal))))
+            }
+            Then::Removed { to } => to.take().map(|to| (to, Reply::DeleteGroup(Err(refusal)))),
+            Then::TopicsDeleted { to } => {
+                to.take().map(|to| (to, Reply::TopicsDeleted(Err(refusal))))
+            }
+            Then::Assign { .. } | Then::Replaced(_) => {
+                // The group goes on as after a failed append.
+                let then = std::mem::replace(then, Then::Rest);
+                self.follow(then, &[], Err(refusal));
+                None
+            }
+        };
+        if let Some((to, reply)) = refused {
+            self.reply(to, reply);
+        }
+        for (request, to) in std::mem::take(&mut self.group.held) {
+            self.reply(to, request.refused(refusal));
+        }
+    }
+
+    fn offsets_deleted(&mut self, records: &[Record]) {
+        let offsets = records.iter().filter(|it| it.is_offset()).count();
+        self.note(Note::OffsetsDeleted(offsets));
+        if self.group.facts.sizes() == (0, 0) {
             // Nothing holds an empty group any longer.
             self.arm_retention();
         }
@@ -143,21 +208,10 @@ impl Turn<'_> {
         if self.group.is_closing {
             return Vec::new();
         }
-        let tombstone = |topic: &TopicName, partition| Record::Offset {
-            group: self.group.id.clone(),
-            topic: topic.clone(),
-            partition,
-            value: None,
-        };
+        let group = &*self.group;
         topics
             .iter()
-            .flat_map(|deleted| {
-                let row = self.group.facts.offsets.of_topic(deleted.topic.as_str());
-                row.into_iter()
-                    .flatten()
-                    .filter(|(_, it)| it.topic_id.is_zero() || it.topic_id == deleted.id)
-                    .map(|(partition, _)| tombstone(&deleted.topic, *partition))
-            })
+            .flat_map(|deleted| group.of_deleted_topic(deleted))
             .collect()
     }
 
@@ -261,6 +315,8 @@ fn assignments(record: &Record) -> Vec<(MemberId, bytes::Bytes)> {
             .iter()
             .map(|member| (member.member.clone(), member.assignment.clone()))
             .collect(),
-        Record::Group { value: None, .. } | Record::Offset { .. } => Vec::new(),
+        Record::Group { value: None, .. } | Record::Offset { .. } | Record::Pending { .. } => {
+            Vec::new()
+        }
     }
 }

@@ -82,8 +82,9 @@ impl std::error::Error for LoadError {
 
 /// A log of records, one sequence a shard.
 ///
-/// Nothing here bounds how long a batch may take: a journal that can hang settles its own batches
-/// with a refusal after a time of its choice. Kafka's `offsets.commit.timeout.ms` has no effect.
+/// A batch may take as long as it takes. Those who wait for it are refused after
+/// `offsets.commit.timeout.ms`; its outcome, whenever it comes, decides whether its records count,
+/// and until then the shard takes no request that may write.
 pub trait Journal: Send + Sync + fmt::Debug {
     /// Appends a batch of one shard after all its earlier ones.
     ///

@@ -97,6 +97,8 @@ kinds! {
         GroupBusy "group_busy",
         /// The shard failed and takes no more work.
         ShardFailed "shard_failed",
+        /// The journal takes too long, and nothing can be decided meanwhile.
+        JournalStuck "journal_stuck",
         /// The engine is stopping.
         Stopping "stopping",
     }

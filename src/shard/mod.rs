@@ -17,6 +17,7 @@ mod answer;
 mod doors;
 mod driver;
 mod event;
+mod in_flight;
 mod limits;
 #[cfg(all(test, loom))]
 mod loom_models;

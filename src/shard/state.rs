@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::doors::Doors;
 use super::event::Event;
+use super::in_flight::InFlight;
 use super::limits::Limits;
 use super::notes;
 use crate::error::Refusal;
@@ -39,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     /// Whether each shard has a thread of its own; else the host drives them.
     pub(crate) has_drivers: bool,
+    /// How long whoever waits for a batch waits at most.
+    pub(crate) write_timeout_ms: u64,
 }
 
 /// Everything that one shard owns. Whoever holds it is the shard.
@@ -54,8 +57,7 @@ pub(crate) struct ShardState {
     again: VecDeque<(Request, ReplyTo)>,
     /// Decided in this drain and not handed over yet.
     batch: Vec<Entry>,
-    /// Handed over and not settled yet, in order.
-    in_flight: VecDeque<InFlight>,
+    in_flight: InFlight,
     term: u64,
     last_index: u64,
     /// The shard was given up: everything is refused with this.
@@ -75,9 +77,9 @@ pub(crate) struct ShardState {
 }
 
 impl ShardState {
-    /// Batches that may be on their way to the journal at one time: one is written while the
-    /// next is collected. It bounds the mailbox's control lane.
-    pub(crate) const IN_FLIGHT_MAX: usize = 2;
+    /// Batches that may be on their way to the journal at one time: it bounds the mailbox's
+    /// control lane.
+    pub(crate) const IN_FLIGHT_MAX: usize = InFlight::MAX;
 
     pub(crate) fn new(id: ShardId, rules: Rules, shared: Arc<Shared>, now: Now) -> Self {
         // Bounded by what is alive: see `arm`.
@@ -96,7 +98,7 @@ impl ShardState {
             waiting: Slab::new(),
             again: VecDeque::new(),
             batch: Vec::new(),
-            in_flight: VecDeque::new(),
+            in_flight: InFlight::default(),
             term: 1,
             last_index: 0,
             closed: None,
@@ -158,6 +160,7 @@ impl ShardState {
         self.metrics().loop_stalls.add(1);
         self.metrics().loop_stalled_ms.add(ms);
         self.groups.stalled(ms, self.latest);
+        self.in_flight.stalled(ms);
     }
 
     /// Takes one event.
@@ -187,6 +190,10 @@ impl ShardState {
         if let Some(refusal) = self.closed {
             self.metrics().refusals(RefusalCause::Stopping).add(1);
             return self.reply(to, request.refused(refusal));
+        }
+        if self.in_flight.is_stuck() && !request.only_reads() {
+            self.metrics().refusals(RefusalCause::JournalStuck).add(1);
+            return self.reply(to, request.refused(Refusal::NotAvailable));
         }
         let Some(room) = self.reserve(&request) else {
             self.metrics().refusals(RefusalCause::OffsetsMax).add(1);
@@ -235,14 +242,26 @@ impl ShardState {
                     take_group(&commit.group);
                 }
             }
+            Request::TxnCommit(txn) => {
+                let new = self.groups.new_pending(txn);
+                if !limits.offsets.reserve(new) {
+                    return None;
+                }
+                self.taken.offsets += new;
+                if txn.commit.generation.0 < 0 {
+                    take_group(&txn.commit.group);
+                }
+            }
             Request::Sync(_)
             | Request::Heartbeat(_)
             | Request::Leave(_)
+            | Request::EndTxn(_)
             | Request::Fetch(_)
             | Request::OffsetDelete(_)
             | Request::Describe(_)
             | Request::DeleteGroup(_)
             | Request::List(_)
+            | Request::TxnGroups(_)
             | Request::TopicsDeleted(_) => {}
         }
         if !room.group {
@@ -260,7 +279,7 @@ impl ShardState {
             groups: self.groups.len(),
             seats: self.groups.seats(),
             // Offsets that are on their way stay taken until they are settled.
-            offsets: self.groups.offsets() + self.promised,
+            offsets: self.groups.offsets() + self.groups.pending() + self.promised,
         };
         let taken = std::mem::replace(&mut self.taken, owed);
         let limits = &self.shared.limits;
@@ -277,19 +296,16 @@ impl ShardState {
     /// What became of a batch. Outcomes are followed in the order of their batches, whatever
     /// order they come in.
     fn settled(&mut self, ticket: Ticket, outcome: Result<(), Refusal>, now: Now) {
-        let batch = self.in_flight.iter_mut().find(|it| it.ticket == ticket);
-        let Some(batch) = batch else {
+        if !self.in_flight.note(ticket, outcome) {
             tracing::error!(
                 shard = self.id.0,
                 ?ticket,
                 "an outcome of a batch that nobody awaits"
             );
             return;
-        };
-        batch.outcome = Some(outcome);
-        while let Some(outcome) = self.in_flight.front().and_then(|it| it.outcome) {
-            let entries = self.in_flight.pop_front().map(|it| it.entries);
-            for entry in entries.into_iter().flatten() {
+        }
+        while let Some((entries, outcome)) = self.in_flight.next_settled() {
+            for entry in entries {
                 self.promised -= entry.then.new_offsets();
                 let mut fx = std::mem::take(&mut self.fx);
                 self.groups.settle(entry, outcome, now, &mut fx);
@@ -297,6 +313,23 @@ impl ShardState {
                 self.account();
                 self.ask_again(now);
             }
+        }
+    }
+
+    /// Refuses those who wait for a batch that takes too long (`offsets.commit.timeout.ms`). It
+    /// may become durable all the same, and then counts; its answer is nobody's any more.
+    pub(crate) fn refuse_overdue(&mut self, now: Now) {
+        while let Some(entries) = self.in_flight.next_overdue(now.tick) {
+            tracing::warn!(
+                shard = self.id.0,
+                entries = entries.len(),
+                "the journal takes too long; whoever waits is refused"
+            );
+            let mut fx = std::mem::take(&mut self.fx);
+            for entry in entries {
+                self.groups.give_up_waiting(entry, now, &mut fx);
+            }
+            self.carry_out(fx, now);
         }
     }
 
@@ -315,7 +348,7 @@ impl ShardState {
         max: usize,
     ) -> bool {
         let mut more = false;
-        if !self.takes_requests() {
+        if !self.fires() {
             return more;
         }
         if let Some(heard_until) = self.heard_until(is_drained, taken, left, now.tick) {
@@ -458,7 +491,7 @@ impl ShardState {
     }
 
     /// Hands over what was decided since the last time.
-    pub(crate) fn hand_over<O: Outcomes + 'static>(&mut self, outcomes: &Weak<O>) {
+    pub(crate) fn hand_over<O: Outcomes + 'static>(&mut self, outcomes: &Weak<O>, now: Now) {
         if self.batch.is_empty() || !self.can_hand_over() {
             return;
         }
@@ -469,28 +502,31 @@ impl ShardState {
             index: self.last_index,
         };
         let done = Done::new(ticket, Weak::clone(outcomes) as Weak<dyn Outcomes>);
-        self.in_flight.push_back(InFlight {
-            ticket,
-            entries: std::mem::take(&mut self.batch),
-            outcome: None,
-        });
-        let entries = &self.in_flight.back().expect("pushed just above").entries;
+        let entries = std::mem::take(&mut self.batch);
+        let overdue_at = now.tick + self.shared.write_timeout_ms;
+        let entries = self.in_flight.push(ticket, entries, overdue_at);
         self.shared.journal.append(Batch { ticket, entries }, done);
     }
 
     fn can_hand_over(&self) -> bool {
-        self.in_flight.len() < Self::IN_FLIGHT_MAX
+        self.in_flight.has_room()
     }
 
     /// Whether requests are taken from the mailbox. While no other batch may go on its way
-    /// nothing more is decided, and the mailbox fills; a closed shard only refuses.
+    /// nothing more is decided, and the mailbox fills; a shard that is closed or stuck refuses
+    /// what may write.
     pub(crate) fn takes_requests(&self) -> bool {
+        self.fires() || self.in_flight.is_stuck()
+    }
+
+    /// Whether timers fire. They may write, so they wait while no other batch may go on its way.
+    fn fires(&self) -> bool {
         self.closed.is_some() || self.can_hand_over()
     }
 
     /// The earliest time at which the shard must be looked at.
     pub(crate) fn wake_at(&self, now: Now) -> Option<Tick> {
-        let due = if !self.takes_requests() {
+        let due = if !self.fires() {
             // The journal's outcome is looked at when it comes.
             None
         } else if self.due.is_empty() {
@@ -501,7 +537,8 @@ impl ShardState {
         };
         let pulse = self.shared.has_drivers && self.has_members();
         let pulse = pulse.then(|| now.tick + PULSE_MS);
-        due.into_iter().chain(pulse).min()
+        let overdue = self.in_flight.overdue_at();
+        due.into_iter().chain(pulse).chain(overdue).min()
     }
 
     /// Whether anybody's silence is being measured.
@@ -537,15 +574,6 @@ impl Drop for ShardState {
             metrics.groups(*phase).set(0);
         }
     }
-}
-
-/// A batch on its way.
-#[derive(Debug)]
-struct InFlight {
-    ticket: Ticket,
-    entries: Vec<Entry>,
-    /// Known before that of an earlier batch.
-    outcome: Option<Result<(), Refusal>>,
 }
 
 /// A moment, and how many of the requests that waited then wait still.

@@ -176,17 +176,22 @@ impl Shard {
             taken += usize::from(matches!(event, Event::Request { .. }));
             state.step(event, now);
         }
+        let held = !state.takes_requests();
+        // An outcome that came just in time counts.
+        state.refuse_overdue(now);
         let left = self.core.mailbox().requests();
         let is_drained = batch.left() > 0 || left == 0;
         let more = state.fire_due(is_drained, taken, left, now, FIRED_MAX);
-        state.hand_over(&self.me);
+        state.hand_over(&self.me, now);
         self.metrics()
             .mailbox_depth
             .set(i64::try_from(left).unwrap_or(i64::MAX));
+        let holds = !state.takes_requests();
         Turn {
             wake_at: state.wake_at(now),
-            more,
-            holds: !state.takes_requests(),
+            // What was held and is now to be refused.
+            more: more || (held && !holds),
+            holds,
         }
     }
 }

@@ -220,6 +220,16 @@ impl Stage {
         true
     }
 
+    /// All entries on their way take too long.
+    pub fn give_up_waiting(&mut self) {
+        let now = self.now();
+        let mut fx = Vec::new();
+        for entry in &mut self.in_flight {
+            self.groups.give_up_waiting(entry, now, &mut fx);
+        }
+        self.carry_out(fx);
+    }
+
     /// Settles all entries.
     pub fn settle_all(&mut self) {
         while self.settle(Ok(())) {}
@@ -484,6 +494,7 @@ pub fn fetch(group: &str, topic: &str, partitions: &[i32]) -> Request {
             topic: topic.into(),
             partitions: partitions.to_vec(),
         }]),
+        require_stable: false,
     })
 }
 
@@ -491,7 +502,12 @@ pub fn fetch_all(group: &str) -> Request {
     Request::Fetch(FetchRequest {
         group: group.into(),
         topics: None,
+        require_stable: false,
     })
+}
+
+pub fn fetch_stable(group: &str) -> Request {
+    Request::Fetch(FetchRequest::all(group).stable())
 }
 
 pub fn delete_offsets(group: &str, topic: &str, partitions: &[i32]) -> Request {

@@ -37,6 +37,7 @@ pub(super) use roster::Roster;
 
 use super::effects::{Cause, Effect, End, Entry, Note, Then, Timer};
 use super::groups::Group;
+use super::producers::Producers;
 use super::record::{GroupMetadata, MemberMetadata, Record};
 use super::reply::Reply;
 use super::request::ReplyTo;
@@ -180,6 +181,7 @@ impl Classic {
 pub(super) struct Turn<'t> {
     pub(super) group: &'t mut Group,
     pub(super) seats: &'t mut Seats,
+    pub(super) producers: &'t mut Producers,
     pub(super) rules: &'t Rules,
     pub(super) stalls: &'t Stalls,
     pub(super) now: Now,
@@ -205,6 +207,7 @@ impl Turn<'_> {
         self.group.in_flight += 1;
         self.group.promised += entry.then.new_offsets();
         self.group.removals += u32::from(entry.removes_offsets());
+        self.group.pending_in_flight += u32::from(entry.changes_pending());
         self.fx.push(Effect::Append(entry));
     }
 

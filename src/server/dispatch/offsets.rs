@@ -147,6 +147,7 @@ impl Call<'_> {
             .iter()
             .map(|group| FetchRows::of(&self.broker.topics, group, version))
             .collect();
+        let require_stable = request.require_stable;
         let answers = groups
             .iter()
             .map(|group| {
@@ -154,6 +155,7 @@ impl Call<'_> {
                 self.broker.engine.fetch(FetchRequest {
                     group: group.group.as_str().into(),
                     topics,
+                    require_stable,
                 })
             })
             .collect();
@@ -175,6 +177,7 @@ impl Call<'_> {
         let fetch = FetchRequest {
             group: request.group_id.into(),
             topics,
+            require_stable: request.require_stable,
         };
         let answer = self.broker.engine.fetch(fetch);
         self.answer(answer, move |outcome, head, out| {
@@ -405,7 +408,11 @@ fn fetched(partition: &FetchedPartition) -> OffsetFetchResponsePartitions<'_> {
         committed_offset: value.map_or(-1, |it| it.offset),
         committed_leader_epoch: value.map_or(-1, |it| it.leader_epoch),
         metadata: Some(value.map_or("", |it| &*it.metadata)),
-        error_code: 0,
+        error_code: if partition.is_unstable {
+            ErrorCode::UNSTABLE_OFFSET_COMMIT.0
+        } else {
+            0
+        },
     }
 }
 
