@@ -119,7 +119,7 @@ impl Coordinator {
         &self,
         id: &TransactionalId,
         request: InitRequest,
-        fresh: impl FnOnce() -> i64,
+        fresh: impl FnOnce() -> Option<i64>,
         now: Now,
     ) -> Result<Producer, TxnError> {
         let step = {
@@ -165,7 +165,7 @@ impl Coordinator {
         id: &TransactionalId,
         producer: Producer,
         committed: bool,
-        fresh: impl FnOnce() -> i64,
+        fresh: impl FnOnce() -> Option<i64>,
         (protocol, now): (Protocol, Now),
     ) -> Result<Producer, TxnError> {
         let (tell, told) = oneshot::channel();
@@ -261,7 +261,7 @@ impl Coordinator {
     }
 
     /// Aborts what hangs and forgets what nobody uses; what it decides is carried out by itself.
-    pub fn expire(&self, fresh: impl FnMut() -> i64, now: Now) {
+    pub fn expire(&self, fresh: impl FnMut() -> Option<i64>, now: Now) {
         let changes = {
             let state = &mut *self.shared.state.lock();
             state.transactions.expire(fresh, now)

@@ -17,7 +17,7 @@ impl Transactions {
         id: &TransactionalId,
         producer: Producer,
         committed: bool,
-        fresh: impl FnOnce() -> i64,
+        fresh: impl FnOnce() -> Option<i64>,
         (protocol, now): (Protocol, Now),
     ) -> Step<Producer> {
         if id.is_empty() {
@@ -38,7 +38,9 @@ impl Transactions {
             Ok(Decision::Done) => Step::at_once(facts.producer),
             Err(error) => Step::refused(error),
             Ok(Decision::End) => {
-                let facts = facts.ended(committed, protocol, fresh, now.wall);
+                let Some(facts) = facts.ended(committed, protocol, fresh, now.wall) else {
+                    return Step::refused(TxnError::NotAvailable);
+                };
                 let goes_on = if facts.next_id >= 0 {
                     Producer {
                         id: facts.next_id,
@@ -138,13 +140,13 @@ impl Facts {
         &self,
         committed: bool,
         protocol: Protocol,
-        fresh: impl FnOnce() -> i64,
+        fresh: impl FnOnce() -> Option<i64>,
         now: WallMs,
-    ) -> Self {
+    ) -> Option<Self> {
         let mut facts = self.clone();
         if protocol == Protocol::V2 {
             if self.is_exhausted() {
-                facts.next_id = fresh();
+                facts.next_id = fresh()?;
             }
             facts.last_epoch = self.producer.epoch;
             facts.producer.epoch = self.producer.epoch.saturating_add(1);
@@ -160,6 +162,6 @@ impl Facts {
             TransactionState::PrepareAbort
         };
         facts.updated = now;
-        facts
+        Some(facts)
     }
 }

@@ -13,7 +13,7 @@ impl Transactions {
 
     /// What has to be written because time is up: the abort of transactions, whose producers are
     /// fenced, and the end of ids. At most 1,024 at a time.
-    pub fn expire(&mut self, mut fresh: impl FnMut() -> i64, now: Now) -> Vec<Change> {
+    pub fn expire(&mut self, mut fresh: impl FnMut() -> Option<i64>, now: Now) -> Vec<Change> {
         let mut changes = Vec::new();
         while changes.len() < EXPIRED_MAX {
             let due = self.deadlines.first().filter(|(at, _)| *at <= now.tick);

@@ -19,12 +19,12 @@ impl Transactions {
     /// Gives the id to whoever asks, under a new epoch, which fences whoever had it.
     ///
     /// A transaction that is still open is aborted first: the answer is `ConcurrentTransactions`
-    /// until that is done. `fresh` gives a producer id that nobody has; it is called at most once.
+    /// until that is done. `fresh` gives a producer id that nobody has, or none for the moment; it is called at most once.
     pub fn init(
         &mut self,
         id: &TransactionalId,
         request: InitRequest,
-        fresh: impl FnOnce() -> i64,
+        fresh: impl FnOnce() -> Option<i64>,
         now: Now,
     ) -> Step<Producer> {
         if id.is_empty() {
@@ -42,7 +42,10 @@ impl Transactions {
                 is_changing: false,
                 deadline: None,
             };
-            let mut facts = Facts::new(fresh());
+            let Some(producer_id) = fresh() else {
+                return Step::refused(TxnError::NotAvailable);
+            };
+            let mut facts = Facts::new(producer_id);
             facts.producer.epoch = 0;
             let producer = facts.producer;
             let step = slot.change(id, begun(facts, request, now.wall), Ok(producer));
@@ -108,7 +111,7 @@ impl Facts {
     fn renewed(
         &self,
         expected: Option<Producer>,
-        fresh: impl FnOnce() -> i64,
+        fresh: impl FnOnce() -> Option<i64>,
     ) -> Result<Self, TxnError> {
         let mut facts = self.clone();
         let epoch = self.producer.epoch;
@@ -116,7 +119,7 @@ impl Facts {
         if self.is_exhausted() && is_current {
             facts.previous_id = self.producer.id;
             facts.producer = Producer {
-                id: fresh(),
+                id: fresh().ok_or(TxnError::NotAvailable)?,
                 epoch: 0,
             };
             facts.last_epoch = if expected.is_some() { epoch } else { -1 };
@@ -139,10 +142,11 @@ impl Facts {
     }
 
     /// An open transaction that is aborted over the head of its producer, which is shut out.
-    pub(super) fn fenced(&self, fresh: impl FnOnce() -> i64, now: WallMs) -> Self {
+    pub(super) fn fenced(&self, fresh: impl FnOnce() -> Option<i64>, now: WallMs) -> Self {
         let mut facts = self.clone();
         if self.is_v2 && self.is_exhausted() {
-            facts.next_id = fresh();
+            // Without one the next initialisation has to find it.
+            facts.next_id = fresh().unwrap_or(-1);
         }
         facts.producer.epoch = self.producer.epoch.saturating_add(1);
         facts.last_epoch = -1;

@@ -108,6 +108,7 @@ impl Transactions {
     /// Takes what a log held. A transaction that was open goes on with what is left of its time;
     /// one that was to end is returned, to be ended again.
     pub fn restore(&mut self, id: TransactionalId, facts: Facts, now: Now) -> Option<Ending> {
+        self.disarm(&id);
         let ending = facts.ending(&id);
         let slot = Slot {
             facts: Some(facts),
