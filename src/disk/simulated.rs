@@ -119,6 +119,13 @@ impl SimDisk {
         files.map(|(_, at)| state.nodes[*at].live.len()).sum()
     }
 
+    /// Bytes of all files whose names end so.
+    pub(crate) fn log_bytes_of(&self, ending: &str) -> usize {
+        let state = self.state();
+        let files = state.live.iter().filter(|(name, _)| name.ends_with(ending));
+        files.map(|(_, at)| state.nodes[*at].live.len()).sum()
+    }
+
     pub(crate) fn names(&self) -> Vec<String> {
         self.state().live.keys().cloned().collect()
     }

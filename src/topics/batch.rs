@@ -12,6 +12,8 @@
 //! Base offset and leader epoch stand outside of the checksum, so that the log can assign them.
 //! Records inside a compressed batch are never looked at.
 
+use std::cmp::Ordering;
+
 use bytes::{Buf, BufMut, Bytes, TryGetError};
 
 use super::LEADER_EPOCH;
@@ -141,6 +143,54 @@ impl Batch {
     /// Whether an idempotent producer wrote it.
     pub(super) fn is_idempotent(&self) -> bool {
         self.producer_id >= 0
+    }
+
+    /// The same with the time that the log gives it.
+    pub(super) fn stamped(self, now: WallMs) -> Self {
+        Self {
+            max_timestamp: now.0,
+            ..self
+        }
+    }
+
+    /// Whether another batch of the same producer is this one again.
+    pub(super) fn is_repeated_by(&self, other: &Self) -> bool {
+        self.producer_epoch == other.producer_epoch
+            && self.base_sequence == other.base_sequence
+            && self.last_sequence() == other.last_sequence()
+    }
+
+    /// Whether another batch of the same producer may come right after this one.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidProducerEpoch` from an old epoch, `OutOfOrderSequence` if numbers are missing.
+    pub(super) fn is_followed_by(&self, other: &Self) -> Result<(), TopicError> {
+        let expected = match other.producer_epoch.cmp(&self.producer_epoch) {
+            Ordering::Less => return Err(TopicError::InvalidProducerEpoch),
+            Ordering::Equal => self.last_sequence().checked_add(1).unwrap_or_default(),
+            Ordering::Greater => 0,
+        };
+        if other.base_sequence == expected {
+            Ok(())
+        } else {
+            Err(TopicError::OutOfOrderSequence)
+        }
+    }
+
+    /// Reads a batch as the log stored it: its first offset, its fields, and the time that the log
+    /// gave it. `None`: it is none. The checksum is not looked at.
+    pub(super) fn stored(bytes: &[u8]) -> Option<(i64, Self, Option<WallMs>)> {
+        let (base_offset, mut batch) = Self::frame(bytes).ok()?;
+        let is_sound = base_offset >= 0 && batch.last_offset_delta >= 0;
+        let stamp = batch.attributes & LOG_APPEND_TIME != 0;
+        if batch.attributes & (CODEC | LOG_APPEND_TIME) == 0
+            && let Ok(newest) = batch.check_records(&bytes[RECORDS..], false)
+        {
+            batch.max_timestamp = newest;
+        }
+        let stamp = stamp.then_some(WallMs(batch.max_timestamp));
+        is_sound.then_some((base_offset, batch, stamp))
     }
 
     /// Whether it belongs to a transaction.

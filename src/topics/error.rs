@@ -53,8 +53,14 @@ pub enum TopicError {
     TransactionAbortable,
     /// `COORDINATOR_NOT_AVAILABLE`: the transaction cannot be written down at this moment.
     CoordinatorNotAvailable,
-    /// `KAFKA_STORAGE_ERROR`: the node's bytes are used up; clients try again.
+    /// `KAFKA_STORAGE_ERROR`: the node's bytes are used up, or the disk is full; clients try again.
     StorageFull,
+    /// `KAFKA_STORAGE_ERROR`: the disk has failed, and the node acknowledges nothing until it was
+    /// started again; clients try again.
+    StorageFailed,
+    /// `COORDINATOR_LOAD_IN_PROGRESS`: the next producer ids are not reserved yet; clients try
+    /// again.
+    ProducerIdsNotReady,
     /// `FETCH_SESSION_ID_NOT_FOUND`: never given, or evicted.
     FetchSessionIdNotFound,
     /// `INVALID_FETCH_SESSION_EPOCH`: not the epoch that comes next.
@@ -106,7 +112,9 @@ impl fmt::Display for TopicError {
                 "the partition is not in the producer's transaction, which must be aborted"
             }
             Self::CoordinatorNotAvailable => "the transaction cannot be written down now",
-            Self::StorageFull => "the memory for topics is used up",
+            Self::StorageFull => "the room for topics is used up",
+            Self::StorageFailed => "the disk of the topics has failed",
+            Self::ProducerIdsNotReady => "the next producer ids are not reserved yet",
             Self::FetchSessionIdNotFound => "the fetch session does not exist",
             Self::InvalidFetchSessionEpoch => "the epoch is not the fetch session's next",
             Self::UnknownLeaderEpoch => "the leader epoch is newer than any of the partition",

@@ -24,15 +24,19 @@
 //! Everything is lost when the process ends. There is one node, the leader of everything, with
 //! leader epoch 0 for good.
 
+mod admission;
 mod batch;
 mod budget;
 mod config;
+mod disk;
+mod durable;
 mod error;
 mod fetch;
 mod front;
 mod lock;
 mod offsets;
 mod partition;
+mod producer_ids;
 mod producers;
 mod registry;
 mod session;
@@ -45,6 +49,8 @@ mod tests;
 
 pub use batch::is_zstd;
 pub use config::TopicsConfig;
+pub use disk::{Damage, DiskConfig, Examined, OpenError, Repair};
+pub use durable::Durable;
 pub use error::TopicError;
 pub use fetch::{Divergence, Fetch, FetchPartition, FetchRequest, FetchResponse, FetchedPartition};
 pub use front::Topics;

@@ -95,6 +95,11 @@ impl Producers {
         true
     }
 
+    /// Whether there is a producer that may be forgotten.
+    pub(super) fn can_forget(&self, must_stay: impl Fn(i64) -> bool) -> bool {
+        self.by_id.keys().any(|id| !must_stay(*id))
+    }
+
     /// Whether a marker of that producer brings news: it is not known, or under an older epoch.
     pub(super) fn is_news(&self, of: ProducerIdentity) -> bool {
         let known = self.by_id.get(&of.id);
