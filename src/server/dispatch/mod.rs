@@ -9,6 +9,7 @@ mod cluster;
 mod configs;
 mod coordinators;
 mod delete_records;
+mod endings;
 mod fetch;
 mod fetched;
 mod groups;
@@ -17,9 +18,10 @@ mod members;
 mod metadata;
 mod offsets;
 mod produce;
-mod producer_ids;
 mod topic_admin;
 mod topic_errors;
+mod transaction_list;
+mod transactions;
 mod versions;
 
 use std::net::SocketAddr;
@@ -32,6 +34,7 @@ use crate::config::Config;
 use crate::engine::{Engine, MemberHandle};
 use crate::time::Now;
 use crate::topics::Topics;
+use crate::txn::Coordinator;
 use crate::wire::{ApiKey, HeaderError, RequestHeader};
 use call::Call;
 use fetched::FetchedBytes;
@@ -47,6 +50,7 @@ const HANDLES_MAX: usize = 8;
 pub struct Broker {
     engine: Engine,
     topics: Arc<Topics>,
+    transactions: Arc<Coordinator>,
     config: Config,
     advertised: Option<(String, u16)>,
     cluster_id: String,
@@ -70,6 +74,7 @@ impl Broker {
     pub fn new(
         engine: Engine,
         topics: Arc<Topics>,
+        transactions: Arc<Coordinator>,
         config: Config,
         advertised: Option<(String, u16)>,
     ) -> Self {
@@ -77,6 +82,7 @@ impl Broker {
         Self {
             engine,
             topics,
+            transactions,
             config,
             advertised,
             cluster_id,
