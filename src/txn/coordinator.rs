@@ -10,7 +10,7 @@ use super::error::{OpenError, TxnError};
 use super::facts::{Ending, Facts, Producer, TransactionState, TxnPartition};
 use super::init::InitRequest;
 use super::lock::Lock;
-use super::log::{self, Log};
+use super::log::{self, Damage, Log};
 use super::machine::{Change, Limits, Protocol, Step, Transactions};
 use super::writer::{Job, Settle, Writer};
 use crate::disk::{Disk, RealDisk};
@@ -69,7 +69,12 @@ impl Coordinator {
     /// # Errors
     ///
     /// Says why the log cannot be used.
-    pub fn open(dir: Option<&Path>, limits: Limits, now: Now) -> Result<Self, OpenError> {
+    pub fn open(
+        dir: Option<&Path>,
+        damage: Damage,
+        limits: Limits,
+        now: Now,
+    ) -> Result<Self, OpenError> {
         let Some(dir) = dir else {
             return Ok(Self {
                 shared: Arc::new(Shared::new(Transactions::new(limits))),
@@ -78,17 +83,34 @@ impl Coordinator {
         };
         let failed = |error| OpenError::Io(log::path_in(dir), error);
         let disk = RealDisk::new(dir).map_err(failed)?;
-        Self::open_on(Box::new(disk), dir, limits, now)
+        Self::open_on(Box::new(disk), dir, damage, (limits, now))
+    }
+
+    /// Whether [`Coordinator::open`] would find fault with the log in a directory, which is not
+    /// touched.
+    ///
+    /// # Errors
+    ///
+    /// Says why the log cannot be used.
+    pub fn examine(dir: &Path, damage: Damage) -> Result<(), OpenError> {
+        if !dir.exists() {
+            return Ok(());
+        }
+        let failed = |error| OpenError::Io(log::path_in(dir), error);
+        let disk = RealDisk::new(dir).map_err(failed)?;
+        Log::read(&disk, dir, damage)?;
+        Ok(())
     }
 
     pub(super) fn open_on(
         disk: Box<dyn Disk>,
         dir: &Path,
-        limits: Limits,
-        now: Now,
+        damage: Damage,
+        (limits, now): (Limits, Now),
     ) -> Result<Self, OpenError> {
         let [a, b, c, d, ..] = uuid::Uuid::new_v4().into_bytes();
-        let (log, changes) = Log::open(disk, dir, u32::from_le_bytes([a, b, c, d]))?;
+        let salt = u32::from_le_bytes([a, b, c, d]);
+        let (log, changes) = Log::open(disk, dir, (damage, salt))?;
         let mut transactions = Transactions::new(limits);
         let mut endings = VecDeque::new();
         for Change { id, facts } in changes {

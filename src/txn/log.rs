@@ -26,6 +26,17 @@ use super::machine::Change;
 use crate::disk::{Disk, DiskFile, read_whole, write_all};
 use crate::ids::TransactionalId;
 
+/// What is done about a log that is damaged in its middle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Damage {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// What is before the damage is kept, and what is behind it was never said: transactions that
+    /// were decided there may end otherwise.
+    CutOff,
+}
+
 /// The open file and what is live in it.
 #[derive(Debug)]
 pub(super) struct Log {
@@ -58,28 +69,15 @@ impl Log {
     pub(super) fn open(
         disk: Box<dyn Disk>,
         dir: &Path,
-        salt: u32,
+        (damage, salt): (Damage, u32),
     ) -> Result<(Self, Vec<Change>), OpenError> {
         let path = dir.join(FILE);
         let failed = |error| OpenError::Io(path.clone(), error);
-        let exists = disk.list().map_err(failed)?.iter().any(|name| name == FILE);
-        if exists {
-            let file = disk.open(FILE).map_err(failed)?;
-            let mut head = [0; HEAD];
-            let filled = crate::disk::read_full(&*file, &mut head, 0).map_err(failed)?;
-            check_head(&head[..filled], &path)?;
-        }
+        Self::read(&*disk, dir, damage)?;
         let lock = disk.lock(LOCK).map_err(failed)?;
         let lock = lock.ok_or_else(|| OpenError::Locked(path.clone()))?;
-        let scanned = if exists {
-            let file = disk.open(FILE).map_err(failed)?;
-            let bytes = read_whole(&*file, FILE_BYTES_MAX).map_err(failed)?;
-            scan(&bytes, &path)?
-        } else {
-            Scanned::default()
-        };
         let mut live = BTreeMap::new();
-        for change in &scanned.changes {
+        for change in &Self::read(&*disk, dir, damage)? {
             note(&mut live, change);
         }
         let changes = changes_of(&live);
@@ -99,6 +97,22 @@ impl Log {
             _lock: lock,
         };
         Ok((log, changes))
+    }
+
+    /// All changes of the log in a directory, which is not touched; none if there is no log.
+    pub(super) fn read(
+        disk: &dyn Disk,
+        dir: &Path,
+        damage: Damage,
+    ) -> Result<Vec<Change>, OpenError> {
+        let path = dir.join(FILE);
+        let failed = |error| OpenError::Io(path.clone(), error);
+        if !disk.list().map_err(failed)?.iter().any(|name| name == FILE) {
+            return Ok(Vec::new());
+        }
+        let file = disk.open(FILE).map_err(failed)?;
+        let bytes = read_whole(&*file, FILE_BYTES_MAX).map_err(failed)?;
+        scan(&bytes, &path, damage)
     }
 
     /// Makes changes durable, all or none; whether they are.
@@ -254,13 +268,8 @@ fn head_crc(salt: u32, head: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&salt.to_le_bytes()), head)
 }
 
-#[derive(Debug, Default)]
-struct Scanned {
-    changes: Vec<Change>,
-}
-
 /// Reads all frames up to a torn end.
-fn scan(bytes: &[u8], path: &Path) -> Result<Scanned, OpenError> {
+fn scan(bytes: &[u8], path: &Path, damage: Damage) -> Result<Vec<Change>, OpenError> {
     let salt = check_head(bytes.get(..HEAD).unwrap_or(bytes), path)?;
     let mut changes = Vec::new();
     let (mut at, mut number) = (HEAD, 0);
@@ -271,7 +280,7 @@ fn scan(bytes: &[u8], path: &Path) -> Result<Scanned, OpenError> {
             reason,
         };
         let Some(body) = body_at(bytes, at, salt, number) else {
-            if begins_later(&bytes[at..], salt, number) {
+            if damage == Damage::Refuse && begins_later(&bytes[at..], salt, number) {
                 return Err(damaged("a frame does not check out, and others follow it"));
             }
             break;
@@ -284,7 +293,7 @@ fn scan(bytes: &[u8], path: &Path) -> Result<Scanned, OpenError> {
         at += FRAME_HEAD + body.len();
         number += 1;
     }
-    Ok(Scanned { changes })
+    Ok(changes)
 }
 
 /// The changes in the frame of that number, if it is whole.

@@ -45,4 +45,5 @@ pub use coordinator::{Coordinator, Listed};
 pub use error::{OpenError, TxnError};
 pub use facts::{Ending, Facts, Producer, TransactionState, TxnPartition};
 pub use init::InitRequest;
+pub use log::Damage;
 pub use machine::{Change, Limits, Protocol, Step, Transactions};

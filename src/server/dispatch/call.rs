@@ -185,6 +185,7 @@ impl Call<'_> {
         match self.header.api {
             ApiKey::Heartbeat => self.heartbeat(),
             ApiKey::OffsetCommit => self.offset_commit(),
+            ApiKey::TxnOffsetCommit => self.txn_offset_commit(),
             ApiKey::OffsetFetch => self.offset_fetch(),
             ApiKey::OffsetDelete => self.offset_delete(),
             ApiKey::JoinGroup => self.join_group(),
@@ -215,9 +216,7 @@ impl Call<'_> {
             ApiKey::DescribeTransactions => self.describe_transactions(),
             ApiKey::ListTransactions => self.list_transactions(),
             // Not offered: the header was refused before.
-            ApiKey::TxnOffsetCommit
-            | ApiKey::ConsumerGroupHeartbeat
-            | ApiKey::ConsumerGroupDescribe => Ok(Handled::Close),
+            ApiKey::ConsumerGroupHeartbeat | ApiKey::ConsumerGroupDescribe => Ok(Handled::Close),
         }
     }
 }

@@ -16,12 +16,14 @@ mod groups;
 mod list_offsets;
 mod members;
 mod metadata;
+mod offset_rows;
 mod offsets;
 mod produce;
 mod topic_admin;
 mod topic_errors;
 mod transaction_list;
 mod transactions;
+mod txn_offsets;
 mod versions;
 
 use std::net::SocketAddr;

@@ -9,7 +9,7 @@ use super::sample::{at, partitions, producer};
 use crate::disk::simulated::{Fault, SimDisk};
 use crate::ids::TransactionalId;
 use crate::txn::{
-    Coordinator, InitRequest, Limits, Producer, Protocol, TransactionState, TxnError,
+    Coordinator, Damage, InitRequest, Limits, Producer, Protocol, TransactionState, TxnError,
 };
 
 const REQUEST: InitRequest = InitRequest {
@@ -23,7 +23,12 @@ fn id() -> TransactionalId {
 
 fn on(disk: &SimDisk) -> Coordinator {
     let disk = Box::new(disk.clone());
-    Coordinator::open_on(disk, Path::new("dir"), Limits::default(), at(0)).unwrap()
+    let (dir, how) = (Path::new("dir"), (Limits::default(), at(0)));
+    Coordinator::open_on(disk, dir, Damage::Refuse, how).unwrap()
+}
+
+fn in_memory() -> Coordinator {
+    Coordinator::open(None, Damage::Refuse, Limits::default(), at(0)).unwrap()
 }
 
 async fn begun(coordinator: &Coordinator) -> Producer {
@@ -48,10 +53,7 @@ fn state(coordinator: &Coordinator) -> TransactionState {
 
 #[tokio::test]
 async fn an_end_is_answered_when_its_markers_are_written() {
-    for coordinator in [
-        Coordinator::open(None, Limits::default(), at(0)).unwrap(),
-        on(&SimDisk::default()),
-    ] {
+    for coordinator in [in_memory(), on(&SimDisk::default())] {
         let by = begun(&coordinator).await;
         let how = (Protocol::V2, at(1));
         let id = id();
@@ -77,7 +79,7 @@ async fn an_end_is_answered_when_its_markers_are_written() {
 
 #[tokio::test]
 async fn an_end_whose_markers_are_delayed_is_answered_all_the_same() {
-    let coordinator = Coordinator::open(None, Limits::default(), at(0)).unwrap();
+    let coordinator = in_memory();
     let by = begun(&coordinator).await;
     let how = (Protocol::V2, at(1));
     let id = id();
@@ -136,7 +138,7 @@ async fn what_cannot_be_written_is_refused_and_never_was() {
 
 #[tokio::test]
 async fn time_aborts_by_itself() {
-    let coordinator = Coordinator::open(None, Limits::default(), at(0)).unwrap();
+    let coordinator = in_memory();
     begun(&coordinator).await;
     assert_eq!(coordinator.next_deadline(), Some(at(1_000).tick));
     coordinator.expire(|| None, at(1_000));

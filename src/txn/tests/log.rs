@@ -8,12 +8,19 @@ use crate::disk::simulated::{Fault, Random, SimDisk};
 use crate::ids::TransactionalId;
 use crate::time::WallMs;
 use crate::txn::log::Log;
-use crate::txn::{Change, Facts, OpenError, TransactionState};
+use crate::txn::{Change, Damage, Facts, OpenError, TransactionState};
+
+/// Where the first frame begins.
+const HEAD: usize = 20;
 
 type Known = BTreeMap<TransactionalId, Facts>;
 
 fn open(disk: &SimDisk) -> Result<(Log, Known), OpenError> {
-    let (log, changes) = Log::open(Box::new(disk.clone()), Path::new("dir"), 7)?;
+    open_with(disk, Damage::Refuse)
+}
+
+fn open_with(disk: &SimDisk, damage: Damage) -> Result<(Log, Known), OpenError> {
+    let (log, changes) = Log::open(Box::new(disk.clone()), Path::new("dir"), (damage, 7))?;
     let known = changes
         .into_iter()
         .filter_map(|it| Some((it.id, it.facts?)));
@@ -174,7 +181,13 @@ fn one_flipped_byte_is_refused_or_is_in_the_last_frame() {
                 assert_eq!(known, before);
             }
             Err(OpenError::Alien(_)) => assert!(at < 8),
-            Err(OpenError::Damaged { .. }) => assert!(at < last_begins),
+            Err(OpenError::Damaged { .. }) => {
+                assert!(at < last_begins);
+                if at >= HEAD {
+                    let (_, kept) = open_with(&disk.copy(), Damage::CutOff).unwrap();
+                    assert_eq!(kept, Known::new(), "byte {at}");
+                }
+            }
             Err(error) => panic!("byte {at}: {error}"),
         }
         if at < last_begins {
