@@ -84,12 +84,12 @@ fn what_is_not_offered_is_told_apart() {
             version: 2
         })
     );
-    // AddPartitionsToTxn has a codec and is not offered.
-    let withheld = RequestHeader::decode(b"\0\x18\0\0\0\0\0\x01\xff\xff");
+    // ConsumerGroupHeartbeat has a codec and is not offered.
+    let withheld = RequestHeader::decode(b"\0\x44\0\0\0\0\0\x01\xff\xff");
     assert_eq!(
         withheld,
         Err(HeaderError::UnknownApi {
-            key: 24,
+            key: 68,
             version: 0
         })
     );

@@ -18,6 +18,7 @@ mod members;
 mod metadata;
 mod offset_rows;
 mod offsets;
+mod pattern;
 mod produce;
 mod topic_admin;
 mod topic_errors;

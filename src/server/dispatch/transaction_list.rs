@@ -2,6 +2,7 @@
 //! transaction hangs.
 
 use super::call::Call;
+use super::pattern::Pattern;
 use super::transactions::coordinator_code;
 use crate::ids::TransactionalId;
 use crate::server::service::Handled;
@@ -52,14 +53,27 @@ impl Call<'_> {
                 ..Default::default()
             }));
         }
+        let pattern = match request.transactional_id_pattern {
+            Some("") | None => None,
+            Some(text) => match Pattern::parse(text) {
+                Some(pattern) => Some(pattern),
+                None => {
+                    return Ok(self.reply(&ListTransactionsResponse {
+                        error_code: ErrorCode::INVALID_REGULAR_EXPRESSION.0,
+                        ..Default::default()
+                    }));
+                }
+            },
+        };
         let now = self.now.wall.0;
         let (states, producers) = (&request.state_filters, &request.producer_id_filters);
-        let fits = |_: &TransactionalId, facts: &Facts| {
+        let fits = |id: &TransactionalId, facts: &Facts| {
             // One that never began has lasted since for ever, as in Kafka.
             let ran_ms = now.saturating_sub(facts.started.0);
             (states.is_empty() || states.contains(&facts.state.name()))
                 && (producers.is_empty() || producers.contains(&facts.producer.id))
                 && (request.duration_filter < 0 || ran_ms > request.duration_filter)
+                && pattern.as_ref().is_none_or(|it| it.matches(id.as_str()))
         };
         let listed = self.broker.transactions.list(fits);
         let transaction_states = listed.iter().map(|one| ListedTransaction {
