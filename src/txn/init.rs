@@ -19,7 +19,8 @@ impl Transactions {
     /// Gives the id to whoever asks, under a new epoch, which fences whoever had it.
     ///
     /// A transaction that is still open is aborted first: the answer is `ConcurrentTransactions`
-    /// until that is done. `fresh` gives a producer id that nobody has, or none for the moment; it is called at most once.
+    /// until that is done. `fresh` gives a producer id that nobody has, or none for the moment; it
+    /// is called at most once.
     pub fn init(
         &mut self,
         id: &TransactionalId,
