@@ -6,9 +6,11 @@ mod check;
 mod join_leave;
 mod kill;
 mod static_restart;
+mod transform;
 
 pub use admin::admin;
 pub use basic::basic;
 pub use join_leave::join_leave;
 pub use kill::kill;
 pub use static_restart::static_restart;
+pub use transform::transform;
