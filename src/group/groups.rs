@@ -1,6 +1,6 @@
 //! All groups of one shard: finds the group, then lets it take its turn.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use slab::Slab;
 
@@ -37,20 +37,20 @@ pub(super) struct Group {
     /// The group's removal is one of them: nothing else may happen meanwhile.
     pub(super) is_closing: bool,
     /// Requests that wait for that, in order; at most [`Groups::HELD_MAX`].
-    pub(super) held: VecDeque<(Request, ReplyTo)>,
+    pub(super) held: Vec<(Request, ReplyTo)>,
     pub(super) retention: Option<Running>,
 }
 
 impl Group {
-    /// A removal waits for what is on its way, and everything waits for a removal. What is decided
-    /// on what is staged waits for what changes it.
+    /// A removal waits for what is on its way, and everything waits for the removal of the group.
+    /// What is decided on what is staged waits for what changes it.
     fn must_hold(&self, request: &Request) -> bool {
         let waits = match request {
             // One that has members refuses at once.
             Request::DeleteGroup(_) => self.classic.phase == Phase::Empty && self.in_flight > 0,
-            Request::EndTxn(_) => self.in_flight > 0,
+            Request::EndTxn(_) | Request::OffsetDelete(_) => self.in_flight > 0,
             Request::Fetch(fetch) => fetch.require_stable && self.in_flight > 0,
-            Request::Commit(_) | Request::OffsetDelete(_) => self.pending_in_flight > 0,
+            Request::Commit(_) => self.pending_in_flight > 0,
             Request::Join(_)
             | Request::Sync(_)
             | Request::Heartbeat(_)
@@ -211,7 +211,7 @@ impl Groups {
             pending_in_flight: 0,
             promised: 0,
             is_closing: false,
-            held: VecDeque::new(),
+            held: Vec::new(),
             retention: None,
         });
         self.names.insert(id.clone(), slot);
@@ -275,7 +275,7 @@ impl Groups {
         {
             let held = &mut self.groups[*slot].held;
             if held.len() < Self::HELD_MAX {
-                held.push_back((request, to));
+                held.push((request, to));
             } else {
                 fx.push(Effect::Note(Note::Refused(Full::Held)));
                 fx.push(Effect::Reply {
@@ -507,7 +507,7 @@ impl Groups {
         };
         let held = std::mem::take(&mut group.held);
         if held
-            .front()
+            .first()
             .is_some_and(|(first, _)| group.must_hold(first))
         {
             group.held = held;

@@ -46,12 +46,8 @@ impl Turn<'_> {
         (topic, partition): (&TopicName, PartitionIndex),
         value: &OffsetValue,
     ) -> Option<WallMs> {
-        let is_read = self
-            .group
-            .classic
-            .subscribed
-            .as_ref()
-            .is_some_and(|all| all.contains(topic));
+        let classic = &self.group.classic;
+        let is_read = classic.subscribed.is_some() && classic.is_subscribed(topic.as_str());
         if ages == Ages::Never || is_read || self.group.is_unstable(topic, partition) {
             return None;
         }
@@ -81,7 +77,7 @@ impl Turn<'_> {
         let offsets = facts.offsets.iter();
         offsets
             .filter_map(|(topic, partition, value)| {
-                self.expires_at(ages, (topic, partition), value)
+                self.expires_at(ages, (topic, partition), &value)
             })
             .min()
     }
@@ -121,7 +117,7 @@ impl Turn<'_> {
         let ages = self.ages();
         let expiry = |(topic, partition): (&TopicName, PartitionIndex)| {
             let value = self.group.facts.offsets.get(topic.as_str(), partition)?;
-            self.expires_at(ages, (topic, partition), value)
+            self.expires_at(ages, (topic, partition), &value)
         };
         if let Some(first) = ended.iter().copied().filter_map(expiry).min() {
             self.arm_retention_for(first);

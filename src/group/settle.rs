@@ -1,6 +1,5 @@
 //! What follows when records became durable or could not be made so, and what a restart revives.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Phase;
@@ -300,7 +299,7 @@ fn revived(stored: &GroupMetadata) -> Classic {
     classic.protocol.clone_from(&stored.protocol);
     classic.generation = stored.generation;
     classic.leader.clone_from(&stored.leader);
-    classic.subscribed = Some(BTreeSet::new());
+    classic.subscribed = Some(Box::default());
     classic
 }
 
