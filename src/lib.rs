@@ -5,6 +5,7 @@
 //! | room | what it is |
 //! | --- | --- |
 //! | [`server`], [`topics`] | the standalone server and its in-memory data plane (feature `server`) |
+//! | [`txn`] | the standalone server's transaction coordinator: who is in which transaction |
 //! | [`engine`] | the front door: open, join, sync, heartbeat, leave, commit, fetch |
 //! | [`shard`] | one event loop a shard: mailbox, step, timers, parked replies |
 //! | [`store`] | the journal on disk: one log in recycled segments, group commit, recovery |
@@ -63,6 +64,8 @@ pub mod wire;
 pub mod server;
 #[cfg(feature = "server")]
 pub mod topics;
+#[cfg(feature = "server")]
+pub mod txn;
 
 pub(crate) mod atomic;
 pub(crate) mod disk;

@@ -17,10 +17,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "engine", "wire", "topics", "store", "config", "error", "ids", "metrics", "time",
+            "engine", "wire", "topics", "txn", "store", "config", "error", "ids", "metrics", "time",
         ],
     ),
     ("topics", &["disk", "ids", "time"]),
+    ("txn", &["disk", "ids", "time"]),
     (
         "engine",
         &[

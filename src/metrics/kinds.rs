@@ -193,6 +193,10 @@ kinds! {
         DescribeCluster "DescribeCluster",
         /// `DescribeProducers` (61).
         DescribeProducers "DescribeProducers",
+        /// `DescribeTransactions` (65).
+        DescribeTransactions "DescribeTransactions",
+        /// `ListTransactions` (66).
+        ListTransactions "ListTransactions",
         /// `ConsumerGroupHeartbeat` (68).
         ConsumerGroupHeartbeat "ConsumerGroupHeartbeat",
         /// `ConsumerGroupDescribe` (69).
