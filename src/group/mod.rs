@@ -32,6 +32,7 @@ mod effects;
 mod facts;
 mod groups;
 mod offsets;
+mod quarantine;
 mod record;
 mod reply;
 mod request;
@@ -39,12 +40,14 @@ mod retention;
 mod room;
 mod rules;
 mod seats;
+mod sessions;
 mod settle;
 mod subscription;
+mod warm;
 
 pub use classic::{Phase, Replacement};
 pub use effects::{Cause, Effect, End, Entry, Full, GroupKey, Note, SeatId, Then, Timer, Why};
-pub use groups::{Due, Groups};
+pub use groups::Groups;
 pub use record::{GroupMetadata, MemberMetadata, OffsetValue, Record};
 pub use reply::{
     CommitResult, CommittedTopic, DeletedTopic, Described, DescribedMember, FetchResult,
@@ -58,3 +61,5 @@ pub use request::{
 };
 pub use room::Room;
 pub use rules::Rules;
+pub use sessions::Due;
+pub use warm::Heard;

@@ -17,8 +17,10 @@ mod answer;
 mod doors;
 mod driver;
 mod event;
+mod gate;
 mod in_flight;
 mod limits;
+mod load;
 #[cfg(all(test, loom))]
 mod loom_models;
 mod mailbox;
@@ -32,6 +34,7 @@ mod worker;
 
 pub use answer::{Answer, Outcome};
 pub(crate) use driver::start as start_driver;
+pub use gate::ShardPhase;
 pub(crate) use limits::{Limits, Quota};
 pub use mailbox::{Batch, Mailbox, MailboxConfig, Rejected};
 pub use ownership::{Drive, Driver, Ran, ShardLoop, Turn};

@@ -1,6 +1,7 @@
 //! The journal on a directory.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -15,10 +16,10 @@ use super::segment::{self, Segment};
 use super::writer::{Job, Shared, Submission, Writer};
 use crate::atomic::{Ordering, Parker, Unparker};
 use crate::error::Refusal;
-use crate::group::{Entry, Record};
+use crate::group::Entry;
 use crate::ids::ShardId;
 use crate::journal::schema::{self, SchemaError};
-use crate::journal::{Batch, Done, Durability, Journal, LoadError};
+use crate::journal::{Batch, Done, Durability, Journal, LoadError, Loaded};
 
 const LOCK: &str = "LOCK";
 /// A batch may have that many bytes.
@@ -155,12 +156,20 @@ impl Journal for DiskJournal {
         self.bell.unpark();
     }
 
-    fn load(&self, shard: ShardId, each: &mut dyn FnMut(Record)) -> Result<(), LoadError> {
+    fn load(
+        &self,
+        shard: ShardId,
+        each: &mut dyn FnMut(Loaded) -> ControlFlow<()>,
+    ) -> Result<(), LoadError> {
         read(&self.view()?, shard.0, self.repair, each)
     }
 
     fn durability(&self) -> Durability {
         Durability::LocalFsync
+    }
+
+    fn is_healthy(&self) -> bool {
+        DiskJournal::is_healthy(self)
     }
 }
 
@@ -180,12 +189,20 @@ impl Journal for Arc<DiskJournal> {
         DiskJournal::append(self, batch, done);
     }
 
-    fn load(&self, shard: ShardId, each: &mut dyn FnMut(Record)) -> Result<(), LoadError> {
+    fn load(
+        &self,
+        shard: ShardId,
+        each: &mut dyn FnMut(Loaded) -> ControlFlow<()>,
+    ) -> Result<(), LoadError> {
         DiskJournal::load(self, shard, each)
     }
 
     fn durability(&self) -> Durability {
         DiskJournal::durability(self)
+    }
+
+    fn is_healthy(&self) -> bool {
+        DiskJournal::is_healthy(self)
     }
 }
 
@@ -244,7 +261,7 @@ pub(super) fn read(
     view: &View,
     shard: u32,
     repair: Repair,
-    each: &mut dyn FnMut(Record),
+    each: &mut dyn FnMut(Loaded) -> ControlFlow<()>,
 ) -> Result<(), LoadError> {
     for segment in &view.segments {
         for span in &segment.spans {
@@ -261,8 +278,12 @@ pub(super) fn read(
                 if frame.shard == shard {
                     frame = Frame::parse(&bytes[at..read], segment.seed)
                         .ok_or_else(|| damaged("the checksum does not fit"))?;
-                    match record(&frame) {
-                        Ok(Some(record)) => each(record),
+                    match loaded(&frame) {
+                        Ok(Some(loaded)) => {
+                            if each(loaded).is_break() {
+                                return Ok(());
+                            }
+                        }
                         Err(error) if repair == Repair::Refuse => {
                             return Err(damaged(&error.to_string()));
                         }
@@ -277,15 +298,11 @@ pub(super) fn read(
 }
 
 /// What the frame holds; `None`: nothing that we know, which Kafka's loader skips, too.
-fn record(frame: &Frame<'_>) -> Result<Option<Record>, SchemaError> {
+fn loaded(frame: &Frame<'_>) -> Result<Option<Loaded>, SchemaError> {
     if frame.flags.has(Flags::MARK) {
         return Ok(None);
     }
-    match schema::decode(frame.key, frame.value()) {
-        Ok(record) => Ok(Some(record)),
-        Err(SchemaError::UnknownType(_)) => Ok(None),
-        Err(error @ SchemaError::Damaged(_)) => Err(error),
-    }
+    schema::loaded(frame.key, frame.value())
 }
 
 fn damage(segment: &Segment, offset: u64, what: &str) -> LoadError {
