@@ -201,8 +201,7 @@ fn rules(config: &Config) -> Rules {
         retention_check_interval_ms: u64::try_from(config.offsets_retention_check_interval_ms)
             .unwrap_or(0),
         group_offsets_max: config.takhin_offsets_per_group_max as usize,
-        session_grace_after_load_ms: u64::try_from(config.session_grace_after_load_ms)
-            .unwrap_or(0),
+        session_grace_after_load_ms: u64::try_from(config.session_grace_after_load_ms).unwrap_or(0),
     }
 }
 

@@ -121,13 +121,7 @@ impl Seats {
     }
 
     /// Files the timer again, later.
-    pub(super) fn refile(
-        &mut self,
-        seat: SeatId,
-        deadline: Tick,
-        now: Tick,
-        fx: &mut Vec<Effect>,
-    ) {
+    pub(super) fn refile(&mut self, seat: SeatId, deadline: Tick, now: Tick, fx: &mut Vec<Effect>) {
         // No later than a beat that comes in at once would want it.
         let timeout_ms = u64::from(self.seats[seat.0 as usize].timeout_ms);
         self.file(seat, deadline.min(now + timeout_ms), fx);

@@ -425,7 +425,10 @@ mod tests {
             let expected = (cut >= 5).then(|| "g".into());
             assert_eq!(of(&key[..cut], &value), expected, "{cut}");
         }
-        assert!(matches!(loaded(&key[..4], None), Err(SchemaError::Damaged(_))));
+        assert!(matches!(
+            loaded(&key[..4], None),
+            Err(SchemaError::Damaged(_))
+        ));
         assert_eq!(loaded(&[0, 3], None), Ok(None));
     }
 }

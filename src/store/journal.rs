@@ -10,13 +10,14 @@ use std::thread::JoinHandle;
 use super::config::{OpenError, Quarantined, Repair, StoreConfig, at};
 use super::disk::{Disk, RealDisk, read_full};
 use super::frame::{self, Flags, Frame};
+use super::heard;
 use super::index::{Keys, Mark};
 use super::log::{Body, Log, View};
 use super::segment::{self, Segment};
 use super::writer::{Job, Shared, Submission, Writer};
 use crate::atomic::{Ordering, Parker, Unparker};
 use crate::error::Refusal;
-use crate::group::Entry;
+use crate::group::{Entry, Heard};
 use crate::ids::ShardId;
 use crate::journal::schema::{self, SchemaError};
 use crate::journal::{Batch, Done, Durability, Journal, LoadError, Loaded};
@@ -31,6 +32,7 @@ const BATCH_BYTES_MAX: usize = 256 << 20;
 /// Dropping it waits until everything that was appended is settled.
 pub struct DiskJournal {
     shared: Arc<Shared>,
+    disk: Arc<dyn Disk>,
     bell: Unparker,
     writer: Option<JoinHandle<()>>,
     keys: Keys,
@@ -76,7 +78,7 @@ impl DiskJournal {
         let lock = disk.lock(LOCK).map_err(at("locking the directory"))?;
         let lock = lock.ok_or(OpenError::Locked)?;
         let (_, salt) = uuid::Uuid::new_v4().as_u64_pair();
-        let (log, quarantined) = Log::open(disk, config, shards, salt)?;
+        let (log, quarantined) = Log::open(Arc::clone(&disk), config, shards, salt)?;
         for found in &quarantined {
             tracing::warn!(
                 damage = %found.damage,
@@ -100,6 +102,7 @@ impl DiskJournal {
         let writer = thread.spawn(run).map_err(at("starting the writer"))?;
         Ok(Self {
             shared,
+            disk,
             bell,
             writer: Some(writer),
             keys,
@@ -161,7 +164,27 @@ impl Journal for DiskJournal {
         shard: ShardId,
         each: &mut dyn FnMut(Loaded) -> ControlFlow<()>,
     ) -> Result<(), LoadError> {
-        read(&self.view()?, shard.0, self.repair, each)
+        let view = self.view()?;
+        // Without it every member has its whole session.
+        let heard = heard::take(&*self.disk, shard).unwrap_or_else(|error| {
+            tracing::warn!(shard = shard.0, %error, "nothing is known of when members were heard");
+            Vec::new()
+        });
+        for heard in heard {
+            if each(Loaded::Heard(heard)).is_break() {
+                return Ok(());
+            }
+        }
+        read(&view, shard.0, self.repair, each)
+    }
+
+    /// Written here and now, without a sync: nobody is served any more.
+    fn keep_heard(&self, shard: ShardId, heard: &[Heard]) {
+        if self.is_healthy()
+            && let Err(error) = heard::keep(&*self.disk, shard, heard)
+        {
+            tracing::warn!(shard = shard.0, %error, "when members were heard could not be kept");
+        }
     }
 
     fn durability(&self) -> Durability {
@@ -169,7 +192,7 @@ impl Journal for DiskJournal {
     }
 
     fn is_healthy(&self) -> bool {
-        DiskJournal::is_healthy(self)
+        Self::is_healthy(self)
     }
 }
 
@@ -195,6 +218,10 @@ impl Journal for Arc<DiskJournal> {
         each: &mut dyn FnMut(Loaded) -> ControlFlow<()>,
     ) -> Result<(), LoadError> {
         DiskJournal::load(self, shard, each)
+    }
+
+    fn keep_heard(&self, shard: ShardId, heard: &[Heard]) {
+        DiskJournal::keep_heard(self, shard, heard);
     }
 
     fn durability(&self) -> Durability {

@@ -46,6 +46,7 @@ mod carrier;
 mod config;
 mod disk;
 mod frame;
+mod heard;
 mod index;
 mod journal;
 mod log;

@@ -60,7 +60,7 @@ struct State {
 
 /// The disk; clones are the same one.
 #[derive(Clone, Default)]
-pub(super) struct SimDisk(Shared);
+pub(in crate::store) struct SimDisk(Shared);
 
 impl fmt::Debug for SimDisk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,7 @@
 //! Tests of the store on a disk that they own: what survives a crash is theirs to say.
 
 mod crash;
-mod disk;
+pub(super) mod disk;
 mod faults;
 mod format;
 mod rot;

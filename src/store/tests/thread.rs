@@ -152,7 +152,9 @@ fn damage_that_comes_after_the_opening_is_found_by_the_loading() {
         .load(ShardId(0), &mut |_| panic!("a damaged record"));
     let words = "the journal is damaged: log-00000001 at byte 512: the checksum does not fit";
     assert_eq!(loaded.unwrap_err().to_string(), words);
-    host.journal.load(ShardId(1), &mut |_| ControlFlow::Continue(())).unwrap();
+    host.journal
+        .load(ShardId(1), &mut |_| ControlFlow::Continue(()))
+        .unwrap();
 }
 
 #[test]
