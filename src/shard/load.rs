@@ -23,6 +23,10 @@ impl ShardState {
         stop: impl Fn() -> bool,
         now: Now,
     ) -> Result<(), LoadError> {
+        // Whoever closes a shard that nobody has driven yet comes here in the driver's place.
+        if stop() {
+            return Err(LoadError::Interrupted);
+        }
         let journal = Arc::clone(&self.shared.journal);
         let mut suspects = Suspects::default();
         let mut is_stopped = false;

@@ -99,6 +99,17 @@ impl Ledger {
         self.pages().appended
     }
 
+    /// What is kept of a shard, in order.
+    pub fn kept(&self, shard: u32) -> Vec<Encoded> {
+        let kept = self.pages().kept.get(&shard).cloned();
+        kept.unwrap_or_default()
+    }
+
+    /// Keeps a record that came from elsewhere.
+    pub fn keep(&self, shard: u32, record: Encoded) {
+        self.pages().kept.entry(shard).or_default().push(record);
+    }
+
     /// Says what became of the oldest batch that waits; whether there was one.
     pub fn settle_next(&self, outcome: Result<(), Refusal>) -> bool {
         let done = {
