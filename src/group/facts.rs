@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::pending::Pending;
 use super::record::{GroupMetadata, OffsetValue, Record};
 use crate::ids::{GroupId, PartitionIndex, TopicName};
 
@@ -13,9 +14,16 @@ pub(super) struct Facts {
     pub(super) metadata: Option<Arc<GroupMetadata>>,
     /// The committed offsets.
     pub(super) offsets: Offsets,
+    /// The offsets of open transactions.
+    pub(super) pending: Pending,
 }
 
 impl Facts {
+    /// How many offsets are committed, and how many are staged.
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        (self.offsets.len(), self.pending.len())
+    }
+
     /// The records that would rebuild these facts, in a fixed order.
     pub(super) fn records(&self, group: &GroupId) -> Vec<Record> {
         let metadata = self.metadata.as_ref().map(|value| Record::Group {
@@ -31,7 +39,19 @@ impl Facts {
                 partition,
                 value: Some(value.clone()),
             });
-        metadata.into_iter().chain(offsets).collect()
+        let pending = self
+            .pending
+            .iter()
+            .flat_map(|((topic, partition), stakes)| {
+                stakes.iter().map(|(producer, value)| Record::Pending {
+                    group: group.clone(),
+                    topic: topic.clone(),
+                    partition: *partition,
+                    producer: *producer,
+                    value: Some(value.clone()),
+                })
+            });
+        metadata.into_iter().chain(offsets).chain(pending).collect()
     }
 }
 

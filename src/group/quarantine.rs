@@ -6,10 +6,11 @@
 
 use std::collections::BTreeSet;
 
-use super::Groups;
+use super::{Groups, Record};
 use super::request::Request;
 use crate::error::Refusal;
 use crate::ids::GroupId;
+use crate::time::Now;
 
 /// The names of the groups; as many as the journal holds at most.
 #[derive(Debug, Default)]
@@ -32,8 +33,13 @@ impl Quarantine {
 impl Groups {
     /// Takes a group out of service for good; between the last record that is replayed and
     /// [`Groups::revive`].
-    pub fn quarantine(&mut self, id: &GroupId) {
-        self.drop_replayed(id);
+    pub fn quarantine(&mut self, id: &GroupId, now: Now) {
+        // As if it had been removed, in what is remembered and not in what is durable.
+        let tombstone = Record::Group {
+            group: id.clone(),
+            value: None,
+        };
+        self.apply(&tombstone, now);
         self.quarantine.groups.insert(id.clone());
     }
 

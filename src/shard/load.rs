@@ -59,7 +59,7 @@ impl ShardState {
                  answered that it is not available, nothing is written for it, and its records \
                  stay in the journal; all other groups serve"
             );
-            self.groups.quarantine(&group);
+            self.groups.quarantine(&group, now);
         }
         Ok(())
     }
