@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Groups, Record};
 use super::request::Request;
+use super::{Groups, Record};
 use crate::error::Refusal;
 use crate::ids::GroupId;
 use crate::time::Now;

@@ -8,6 +8,12 @@
 //! on; the journal writes it, in order, and settles its [`Done`] from whatever thread it likes.
 //! The outcome arrives at the shard as an event like any other. A `Done` that is dropped counts
 //! as failed, so that no answer waits forever.
+//!
+//! | what | kept |
+//! | --- | --- |
+//! | offsets, staged offsets; generation, members and assignments of a group | as records: durable before they are told |
+//! | when each member was last heard of | best effort, at an orderly stop only ([`Journal::keep_heard`]) |
+//! | parked joins and syncs, member ids handed out and not used, rebalances under way | not at all, as in Kafka |
 
 mod memory;
 pub mod schema;

@@ -82,7 +82,7 @@ impl Admin {
             .await;
     }
 
-    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+    pub(super) fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
         let (status, text) = match path {
             "/livez" => (StatusCode::OK, "ok\n".to_owned()),
             "/readyz" => self.readiness(),

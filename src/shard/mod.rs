@@ -12,6 +12,8 @@
 //! lock; not for a slow client, whose answer goes into a slot of its own. While two batches are on
 //! their way to the journal nothing more is decided, and what comes waits in the mailbox; at the
 //! mailbox's bound requests are refused as overloaded.
+//!
+//! Until the shard is loaded its [`gate`] is shut: requests are answered there, and none is queued.
 
 mod answer;
 mod doors;

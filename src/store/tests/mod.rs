@@ -4,6 +4,7 @@ mod crash;
 pub(super) mod disk;
 mod faults;
 mod format;
+mod loads;
 mod rot;
 mod space;
 mod thread;
