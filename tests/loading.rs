@@ -210,12 +210,9 @@ fn the_end_of_the_loading_wakes_a_task_and_every_thread_that_waits() {
         .map(|_| engine.wait_until_loaded())
         .map(|loading| std::thread::spawn(move || loading.wait().is_ok()))
         .collect();
-    let opener = std::thread::spawn({
-        let journal = journal.clone();
-        move || {
-            journal.set(1, Door::Open);
-            journal.set(0, Door::Open);
-        }
+    let opener = std::thread::spawn(move || {
+        journal.set(1, Door::Open);
+        journal.set(0, Door::Open);
     });
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime

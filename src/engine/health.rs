@@ -8,8 +8,10 @@ use tokio::sync::oneshot;
 
 use super::builder::failure_of;
 use super::{Engine, OpenError};
+use crate::error::Refusal;
+use crate::group::{ListRequest, Listed, Request};
 use crate::ids::ShardId;
-use crate::shard::{Shard, ShardPhase};
+use crate::shard::{Answer, Shard, ShardPhase};
 
 /// How one shard is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +67,19 @@ impl Engine {
             engine: self.clone(),
             at: 0,
             passed: None,
+        }
+    }
+
+    /// Ends when a shutdown was carried out by every shard, and what a journal keeps at an orderly
+    /// stop is kept: for hosts whose process ends next. To be called after [`Engine::shutdown`].
+    pub async fn stopped(&self) {
+        let shards = self.inner.shards.iter();
+        // A request comes after the shutdown that came before it, and is refused then.
+        let answers: Vec<Answer<Result<Vec<Listed>, Refusal>>> = shards
+            .map(|shard| shard.ask(Request::List(ListRequest::default()), self.now()))
+            .collect();
+        for answer in answers {
+            let _ = answer.await;
         }
     }
 

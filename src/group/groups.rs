@@ -44,15 +44,15 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// A removal waits for what is on its way, and everything waits for a removal. What is decided
-    /// on what is staged waits for what changes it.
+    /// A removal waits for what is on its way, and everything waits for the removal of the group.
+    /// What is decided on what is staged waits for what changes it.
     fn must_hold(&self, request: &Request) -> bool {
         let waits = match request {
             // One that has members refuses at once.
             Request::DeleteGroup(_) => self.classic.phase == Phase::Empty && self.in_flight > 0,
-            Request::EndTxn(_) => self.in_flight > 0,
+            Request::EndTxn(_) | Request::OffsetDelete(_) => self.in_flight > 0,
             Request::Fetch(fetch) => fetch.require_stable && self.in_flight > 0,
-            Request::Commit(_) | Request::OffsetDelete(_) => self.pending_in_flight > 0,
+            Request::Commit(_) => self.pending_in_flight > 0,
             Request::Join(_)
             | Request::Sync(_)
             | Request::Heartbeat(_)

@@ -41,10 +41,12 @@ mod reply;
 mod request;
 mod retention;
 mod room;
+mod row;
 mod rules;
 mod seats;
 mod sessions;
 mod settle;
+mod sorted;
 mod subscription;
 mod txn;
 mod warm;
@@ -52,7 +54,9 @@ mod warm;
 pub use classic::{Phase, Replacement};
 pub use effects::{Cause, Effect, End, Entry, Full, GroupKey, Note, SeatId, Then, Timer, Why};
 pub use groups::Groups;
-pub use record::{GroupMetadata, MemberMetadata, OffsetValue, PendingValue, Record};
+pub use record::{
+    GroupMetadata, MemberMetadata, OffsetMetadata, OffsetValue, PendingValue, Record,
+};
 pub use reply::{
     CommitResult, CommittedTopic, DeletedTopic, Described, DescribedMember, FetchResult,
     FetchedPartition, FetchedTopic, GroupType, JoinRefused, JoinResult, Joined, JoinedMember,

@@ -24,20 +24,23 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::engine::{Engine, ShardPhase};
+use crate::topics::Topics;
 
 /// What the endpoint tells.
 #[derive(Debug)]
 pub(super) struct Admin {
     engine: Engine,
+    topics: Arc<Topics>,
     // Written by the process when it serves and when it stops, read by any probe.
     ready: AtomicBool,
 }
 
 impl Admin {
     /// An endpoint of a server that is not ready yet.
-    pub(super) fn new(engine: Engine) -> Self {
+    pub(super) fn new(engine: Engine, topics: Arc<Topics>) -> Self {
         Self {
             engine,
+            topics,
             ready: AtomicBool::new(false),
         }
     }
@@ -99,20 +102,25 @@ impl Admin {
         respond(status, text)
     }
 
-    /// Ready is a server that takes work, all of whose shards do, with a journal that keeps what
-    /// it is given. Else a line a shard, and one of the journal, say what is amiss.
+    /// Ready is a server that takes work, all of whose shards do, with a journal and topics that
+    /// keep what they are given. Else a line a shard, and one of each disk, say what is amiss.
     fn readiness(&self) -> (StatusCode, String) {
         // Acquire: pairs with the release in `set_ready`.
         if !self.ready.load(Ordering::Acquire) {
             return (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned());
         }
         let shards = self.engine.shards();
-        let is_healthy = self.engine.is_journal_healthy();
+        let is_journal_healthy = self.engine.is_journal_healthy();
+        let are_topics_healthy = self.topics.is_healthy();
+        let is_healthy = is_journal_healthy && are_topics_healthy;
         if is_healthy && shards.iter().all(|it| it.phase == ShardPhase::Serving) {
             return (StatusCode::OK, "ok\n".to_owned());
         }
         let mut text = String::new();
-        if !is_healthy {
+        if !are_topics_healthy {
+            text.push_str("the topics' disk failed\n");
+        }
+        if !is_journal_healthy {
             text.push_str("journal: takes no records any more, restart\n");
         }
         for status in shards {

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::engine::{Driving, Engine};
 use crate::ids::ShardId;
 use crate::journal::{Batch, Done, Durability, Journal, LoadError, Loaded};
+use crate::topics::{Topics, TopicsConfig};
 
 /// A journal of two records a shard; that of one shard may be damaged.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +57,10 @@ fn engine(journal: Two) -> Engine {
     builder.driving(Driving::Host).load_later().open().unwrap()
 }
 
+fn admin(engine: Engine) -> Admin {
+    Admin::new(engine, Arc::new(Topics::new(TopicsConfig::default())))
+}
+
 async fn readyz(admin: &Admin) -> (StatusCode, String) {
     let response = admin.answer(&Method::GET, "/readyz");
     let status = response.status();
@@ -66,7 +71,7 @@ async fn readyz(admin: &Admin) -> (StatusCode, String) {
 #[tokio::test]
 async fn a_server_is_ready_when_its_last_shard_is_loaded() {
     let engine = engine(Two::default());
-    let admin = Admin::new(engine.clone());
+    let admin = admin(engine.clone());
     let unready = StatusCode::SERVICE_UNAVAILABLE;
     assert_eq!(readyz(&admin).await, (unready, "not ready\n".to_owned()));
     admin.set_ready(true);
@@ -88,7 +93,7 @@ async fn a_server_with_a_shard_that_cannot_be_loaded_is_not_ready() {
         damaged,
         ..Two::default()
     });
-    let admin = Admin::new(engine.clone());
+    let admin = admin(engine.clone());
     admin.set_ready(true);
     engine.load_next().unwrap();
     engine.load_next().unwrap_err();
@@ -102,7 +107,7 @@ async fn a_server_whose_journal_takes_no_more_is_not_ready() {
     let journal = Two::default();
     let engine = engine(journal.clone());
     engine.run_due();
-    let admin = Admin::new(engine);
+    let admin = admin(engine);
     admin.set_ready(true);
     assert_eq!(readyz(&admin).await.0, StatusCode::OK);
     journal.is_ill.store(true, Ordering::Relaxed);

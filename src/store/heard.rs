@@ -100,8 +100,8 @@ fn parse(bytes: &[u8]) -> Option<Vec<Heard>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::disk::SimDisk;
     use super::*;
+    use crate::disk::simulated::SimDisk;
 
     const SHARD: ShardId = ShardId(3);
 
