@@ -80,6 +80,13 @@ settings! {
     /// How often, in milliseconds, expired offsets are removed.
     "offsets.retention.check.interval.ms"
         offsets_retention_check_interval_ms: i64 = 600_000, 1..=i64::MAX;
+    /// How long, in milliseconds, each member may be silent after its group was loaded, at least;
+    /// it may be silent for longer where more was left of its session when the process stopped in
+    /// order, and for its whole session if it did not stop in order. Kafka grants the session
+    /// alone. A client must find us again in that time: librdkafka waits up to 10 s before it
+    /// connects once more (`reconnect.backoff.max.ms`), hence the default.
+    "session.grace.after.load.ms"
+        session_grace_after_load_ms: i32 = 10_000, 0..=i32::MAX;
     /// The longest metadata text of an offset, in UTF-16 units as Kafka counts it.
     "offset.metadata.max.bytes" offset_metadata_max_bytes: i32 = 4_096, 0..=i32::MAX;
     /// How long, in milliseconds, whoever waits for a write waits at most. It is then refused,

@@ -95,6 +95,8 @@ kinds! {
         GroupFull "group_full",
         /// The group has its most requests waiting for its removal.
         GroupBusy "group_busy",
+        /// The shard is being loaded; heartbeats are told meanwhile that all is well.
+        Loading "loading",
         /// The shard failed and takes no more work.
         ShardFailed "shard_failed",
         /// The journal takes too long, and nothing can be decided meanwhile.

@@ -108,7 +108,13 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
     }
     let clock = Arc::clone(engine.clock());
     let advertised = cli.advertise.as_ref().map(|it| (it.host.clone(), it.port));
-    let broker = Broker::new(engine, topics, transactions, config.clone(), advertised);
+    let broker = Broker::new(
+        engine.clone(),
+        topics,
+        transactions,
+        config.clone(),
+        advertised,
+    );
     tokio::spawn(broker.carry_out_transactions());
     let server = Server::start(broker, listeners, &config, metrics, clock);
     admin.set_ready(true);
@@ -121,6 +127,8 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
             if !all_answered {
                 tracing::warn!("some connections were cut off");
             }
+            engine.shutdown();
+            engine.stopped().await;
             ExitCode::SUCCESS
         }
         () = signals.next() => fail("stopped at once by a second signal"),

@@ -3,6 +3,7 @@
 mod crash;
 mod faults;
 mod format;
+mod loads;
 mod rot;
 mod space;
 mod thread;
