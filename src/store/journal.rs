@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 
-use super::config::{OpenError, Quarantined, Repair, StoreConfig, at};
+use super::config::{Damage, OpenError, Quarantined, Repair, StoreConfig, at};
 use super::disk::{Disk, RealDisk, read_full};
 use super::frame::{self, Flags, Frame};
 use super::index::{Keys, Mark};
 use super::log::{Body, Log, View};
+use super::manifest::{self, Manifest};
 use super::segment::{self, Segment};
 use super::writer::{Job, Shared, Submission, Writer};
 use crate::atomic::{Ordering, Parker, Unparker};
@@ -66,12 +67,33 @@ impl DiskJournal {
         Self::open_on(Arc::new(disk), config, shards)
     }
 
+    /// The number of shards that the journal in a directory was made for; `None`: there is no
+    /// journal. Changes nothing, and does not wait for whoever has the directory open.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] where the manifest is damaged, of another version or cannot be read.
+    pub fn shards_of(dir: impl AsRef<Path>) -> Result<Option<u32>, OpenError> {
+        if !dir.as_ref().exists() {
+            return Ok(None);
+        }
+        let disk = RealDisk::new(dir.as_ref()).map_err(at("looking into the directory"))?;
+        let names = disk.list().map_err(at("listing the directory"))?;
+        let manifest = Manifest::read(&disk, &names)?;
+        Ok(manifest.map(|manifest| manifest.shards))
+    }
+
     pub(super) fn open_on(
         disk: Arc<dyn Disk>,
         config: StoreConfig,
         shards: u32,
     ) -> Result<Self, OpenError> {
         config.check()?;
+        // Before the lock file is made: what is not ours is left as it is.
+        let names = disk.list().map_err(at("listing the directory"))?;
+        if !names.iter().any(|name| name == LOCK) {
+            refuse_strays(&names)?;
+        }
         let lock = disk.lock(LOCK).map_err(at("locking the directory"))?;
         let lock = lock.ok_or(OpenError::Locked)?;
         let (_, salt) = uuid::Uuid::new_v4().as_u64_pair();
@@ -201,6 +223,19 @@ impl Drop for DiskJournal {
         if writer.thread().id() != std::thread::current().id() && writer.join().is_err() {
             tracing::error!("the journal's writer panicked");
         }
+    }
+}
+
+/// A directory that is neither empty nor a journal's is somebody else's.
+fn refuse_strays(names: &[String]) -> Result<(), OpenError> {
+    let is_journal = names.iter().any(|name| name == manifest::NAME);
+    match names.first().filter(|_| !is_journal) {
+        Some(stray) => Err(OpenError::Corrupt(Damage {
+            file: stray.clone(),
+            offset: 0,
+            reason: "the directory is not empty and has no manifest".to_owned(),
+        })),
+        None => Ok(()),
     }
 }
 

@@ -44,7 +44,6 @@
 
 mod carrier;
 mod config;
-mod disk;
 mod frame;
 mod index;
 mod journal;
@@ -56,6 +55,8 @@ mod writer;
 
 #[cfg(test)]
 mod tests;
+
+use crate::disk;
 
 pub use config::{Damage, OpenError, Quarantined, Repair, StoreConfig};
 pub use journal::{DiskJournal, Usage};

@@ -6,6 +6,7 @@ use super::super::config::{OpenError, Quarantined, Repair, StoreConfig};
 use super::super::journal::{encode, read};
 use super::super::log::{Body, Failed, Log};
 use super::disk::SimDisk;
+pub(super) use crate::disk::simulated::Random;
 use crate::group::{Entry, GroupKey, GroupMetadata, Groups, OffsetValue, Record, Rules, Then};
 use crate::ids::{Generation, ShardId, TopicId};
 use crate::journal::{Batch, Ticket};
@@ -19,20 +20,6 @@ pub(super) const SMALL: StoreConfig = StoreConfig {
     log_bytes_min: 32 << 10,
     repair: Repair::Refuse,
 };
-
-/// Numbers by their seed alone (splitmix64).
-#[derive(Clone, Debug)]
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    pub(super) fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
-    }
-}
 
 /// A batch as a shard would append it.
 #[derive(Clone, PartialEq, Eq, Debug)]
