@@ -114,13 +114,40 @@ impl From<DecodeError> for SchemaError {
     }
 }
 
+/// A record that [`append`] has written: its key, then its value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Appended {
+    /// Bytes of the key.
+    pub key_len: usize,
+    /// Whether there is a value, perhaps of no bytes; without one it is a tombstone.
+    pub has_value: bool,
+}
+
 /// Writes a record.
 ///
 /// # Errors
 ///
 /// [`EncodeError`] for a name of more than 32,767 bytes, or more than the protocol can count.
 pub fn encode(record: &Record) -> Result<Encoded, EncodeError> {
-    match record {
+    let mut key = Vec::new();
+    let appended = append(record, &mut key)?;
+    let value = key.split_off(appended.key_len);
+    Ok(Encoded {
+        key,
+        value: appended.has_value.then_some(value),
+    })
+}
+
+/// Writes a record at the end of a buffer, the key and then the value: for a log that frames
+/// records where they lie.
+///
+/// # Errors
+///
+/// As [`encode`]; what was written until then is to be taken back.
+pub fn append(record: &Record, out: &mut Vec<u8>) -> Result<Appended, EncodeError> {
+    let from = out.len();
+    let key_len;
+    let has_value = match record {
         Record::Offset {
             group,
             topic,
@@ -132,28 +159,27 @@ pub fn encode(record: &Record) -> Result<Encoded, EncodeError> {
                 topic: topic.as_str(),
                 partition: *partition,
             };
-            let value = value.as_ref().map(|value| {
+            versioned(OFFSET, &key, out)?;
+            key_len = out.len() - from;
+            if let Some(value) = value {
                 let (version, value) = offset_value(value);
-                versioned(version, &value)
-            });
-            Ok(Encoded {
-                key: versioned(OFFSET, &key)?,
-                value: value.transpose()?,
-            })
+                versioned(version, &value, out)?;
+            }
+            value.is_some()
         }
         Record::Group { group, value } => {
             let key = GroupMetadataKey {
                 group: group.as_str(),
             };
-            let value = value
-                .as_ref()
-                .map(|value| versioned(GROUP_PLAIN, &group_value(value)));
-            Ok(Encoded {
-                key: versioned(GROUP, &key)?,
-                value: value.transpose()?,
-            })
+            versioned(GROUP, &key, out)?;
+            key_len = out.len() - from;
+            if let Some(value) = value {
+                versioned(GROUP_PLAIN, &group_value(value), out)?;
+            }
+            value.is_some()
         }
-    }
+    };
+    Ok(Appended { key_len, has_value })
 }
 
 fn offset_value(value: &OffsetValue) -> (i16, OffsetCommitValue<'_>) {
@@ -195,13 +221,15 @@ fn group_value(value: &GroupMetadata) -> GroupMetadataValue<'_> {
 }
 
 /// The version, then the message in it.
-fn versioned<'a, M: Message<'a>>(version: i16, message: &M) -> Result<Vec<u8>, EncodeError> {
-    let mut out = Vec::new();
-    let mut writer = Writer::new(&mut out);
+fn versioned<'a, M: Message<'a>>(
+    version: i16,
+    message: &M,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let mut writer = Writer::new(out);
     writer.i16(version);
     message.encode(&mut writer, version);
-    writer.finish()?;
-    Ok(out)
+    writer.finish()
 }
 
 /// Reads a record.

@@ -66,7 +66,7 @@ impl Append {
             ticket: self.ticket(),
             entries: &self.entries,
         };
-        encode(batch, log.keys()).unwrap()
+        encode(batch, log.keys(), Body::default()).unwrap()
     }
 
     pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
@@ -150,6 +150,8 @@ pub(super) fn reopen(
 /// Appends batches as one round; how many of them are durable.
 pub(super) fn commit(log: &mut Log, appends: &[Append]) -> Result<usize, Failed> {
     let bodies: Vec<Body> = appends.iter().map(|append| append.body(log)).collect();
+    // As the writer does between its rounds.
+    log.prepare()?;
     log.commit(&bodies.iter().collect::<Vec<_>>())
 }
 
