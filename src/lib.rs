@@ -62,6 +62,8 @@ pub mod wire;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "server")]
+pub mod tools;
+#[cfg(feature = "server")]
 pub mod topics;
 
 pub(crate) mod atomic;

@@ -44,6 +44,7 @@
 
 mod carrier;
 mod config;
+mod examine;
 mod frame;
 mod index;
 mod journal;
@@ -60,4 +61,5 @@ mod tests;
 use crate::disk;
 
 pub use config::{Damage, OpenError, Quarantined, Repair, StoreConfig};
+pub use examine::{Examined, ExaminedSegment, Logged};
 pub use journal::{DiskJournal, Usage};
