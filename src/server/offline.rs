@@ -123,9 +123,8 @@ fn export(asked: &Export) -> Result<ExitCode, ToolError> {
         Some(path) => export_to(path, |out| tools::export(&asked.dir, repair, out))?,
     };
     say(&format!(
-        "{} groups with members, {} offsets; {} records of unknown types and {} damaged places \
-         left out",
-        exported.groups, exported.offsets, exported.unknown, exported.damages
+        "{} written; {} records of unknown types and {} damaged places left out",
+        exported.counts, exported.unknown, exported.damages
     ));
     Ok(ExitCode::SUCCESS)
 }
@@ -165,12 +164,7 @@ fn import(asked: &Import) -> Result<ExitCode, ToolError> {
         }
     };
     let imported = tools::import(&asked.dir, &records, options)?;
-    say(&format!(
-        "{} groups with members and {} offsets are in '{}'",
-        imported.groups,
-        imported.offsets,
-        asked.dir.display()
-    ));
+    say(&format!("{imported} taken into '{}'", asked.dir.display()));
     Ok(ExitCode::SUCCESS)
 }
 

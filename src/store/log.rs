@@ -225,7 +225,7 @@ impl Log {
             len = longer;
             taken += 1;
         }
-        if self.unfree_bytes() > self.bound() / 4 * 3 {
+        if self.unfree_bytes() > self.carries_from() {
             let pace = (len * CARRY_PACE).max(CARRY_BYTES_MIN);
             let room = self.room() - len;
             self.carry(pace.min(CARRY_BYTES_MAX), room)?;
@@ -256,6 +256,11 @@ impl Log {
     /// What the files may take.
     pub(super) fn bound(&self) -> u64 {
         self.config.log_bytes_min.max(2 * self.index.live_bytes())
+    }
+
+    /// Where rounds begin to carry.
+    fn carries_from(&self) -> u64 {
+        self.bound() / 4 * 3
     }
 
     fn room(&self) -> u64 {
@@ -319,8 +324,8 @@ impl Log {
         if !is_needed || self.cannot_make || self.free.iter().any(|free| free.len == len) {
             return Ok(false);
         }
-        if self.making.is_none() && self.file_bytes + len > self.bound() {
-            // A segment that is emptied will do.
+        if self.unfree_bytes() + len > self.carries_from() {
+            // By the time that it is needed another one is emptied.
             return Ok(false);
         }
         let bytes = (appended * MAKE_PACE).max(len / MAKE_PARTS);

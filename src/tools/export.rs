@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
+use super::counts::Counts;
 use super::error::ToolError;
 use super::lines;
 use super::place;
@@ -14,10 +15,8 @@ use crate::time::Now;
 /// What [`export`] has written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Exported {
-    /// Groups that are stored with their members.
-    pub groups: u64,
-    /// Committed offsets.
-    pub offsets: u64,
+    /// What was written.
+    pub counts: Counts,
     /// Records of a type that is not known, which are left out.
     pub unknown: u64,
     /// Damaged places that were skipped.
@@ -45,13 +44,10 @@ pub fn export(dir: &Path, repair: Repair, out: &mut dyn Write) -> Result<Exporte
     let mut say = |line: String| writeln!(out, "{line}").map_err(ToolError::io("writing"));
     say(lines::begin())?;
     for record in &facts.records {
-        match record {
-            Record::Offset { .. } => exported.offsets += 1,
-            Record::Group { .. } => exported.groups += 1,
-        }
+        exported.counts.count(record);
         say(lines::write(record).end())?;
     }
-    say(lines::end(exported.groups, exported.offsets))?;
+    say(lines::end(exported.counts))?;
     out.flush().map_err(ToolError::io("writing"))?;
     Ok(exported)
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
 
+use super::counts::Counts;
 use super::error::ToolError;
 use super::export::facts;
 use super::lines::{self, Read};
@@ -26,15 +27,6 @@ pub struct ImportOptions {
     /// The shards of a journal that has to be made; `None`: one a core. One that is there keeps
     /// its own.
     pub shards: Option<u32>,
-}
-
-/// What [`import`] has written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Imported {
-    /// Groups with their members.
-    pub groups: u64,
-    /// Committed offsets.
-    pub offsets: u64,
 }
 
 /// Reads an export to its end.
@@ -73,8 +65,7 @@ struct Reading {
     has_begun: bool,
     end: Option<()>,
     records: Vec<Record>,
-    groups: u64,
-    offsets: u64,
+    counts: Counts,
     /// By its key: the line in which a record stands.
     lines: BTreeMap<Vec<u8>, u64>,
 }
@@ -91,12 +82,11 @@ impl Reading {
             Read::Begin => return Err("an export begins, in the middle of one".to_owned()),
             _ if !self.has_begun => return Err("an export does not begin like this".to_owned()),
             Read::Record(record) => self.record(number, record)?,
-            Read::End { groups, offsets } => {
-                if (groups, offsets) != (self.groups, self.offsets) {
+            Read::End(counts) => {
+                if counts != self.counts {
+                    let found = self.counts;
                     return Err(format!(
-                        "there should be {groups} groups and {offsets} offsets before it, but \
-                         there are {} and {}",
-                        self.groups, self.offsets
+                        "there should be {counts} before it, but there are {found}"
                     ));
                 }
                 self.end = Some(());
@@ -110,10 +100,7 @@ impl Reading {
         if let Some(line) = self.lines.insert(key, number) {
             return Err(format!("line {line} speaks of the same"));
         }
-        match &record {
-            Record::Offset { .. } => self.offsets += 1,
-            Record::Group { .. } => self.groups += 1,
-        }
+        self.counts.count(&record);
         self.records.push(record);
         Ok(())
     }
@@ -145,11 +132,7 @@ pub(super) fn check(record: &Record) -> Result<Vec<u8>, String> {
 /// [`ToolError::Refused`] where groups or offsets are there already, a process has the directory
 /// open, or it is somebody else's; [`ToolError::Damaged`] where it is damaged. Nothing was changed
 /// then. [`ToolError::Io`] where the device fails.
-pub fn import(
-    dir: &Path,
-    records: &[Record],
-    options: ImportOptions,
-) -> Result<Imported, ToolError> {
+pub fn import(dir: &Path, records: &[Record], options: ImportOptions) -> Result<Counts, ToolError> {
     if let Some(place) = place::journal_of(dir) {
         let facts = facts(&place, Repair::Refuse)?;
         if !facts.records.is_empty() && !options.merge {
@@ -176,16 +159,13 @@ pub fn import(
     Ok(imported)
 }
 
-fn fill(place: &Path, shards: u32, records: &[Record]) -> Result<Imported, ToolError> {
+fn fill(place: &Path, shards: u32, records: &[Record]) -> Result<Counts, ToolError> {
     let journal = DiskJournal::open(place, StoreConfig::default(), shards);
     let journal = journal.map_err(ToolError::open(place))?;
-    let mut imported = Imported::default();
+    let mut imported = Counts::default();
     let mut by_shard: BTreeMap<ShardId, Vec<&Record>> = BTreeMap::new();
     for record in records {
-        match record {
-            Record::Offset { .. } => imported.offsets += 1,
-            Record::Group { .. } => imported.groups += 1,
-        }
+        imported.count(record);
         let shard = shard_of(record.group(), shards);
         by_shard.entry(shard).or_default().push(record);
     }

@@ -3,6 +3,8 @@
 //! ```text
 //!   {"kind":"offset","group":"g","topic":"t","partition":0,"offset":42,"leader_epoch":-1,
 //!    "metadata":"","committed_at":1767225600000,"expires_at":null,"topic_id":null}
+//!   {"kind":"pending","group":"g","topic":"t","partition":0,"producer":4000,"epoch":0,"order":7,
+//!    "is_overtaken":false,"offset":43, and so on as above}
 //!   {"kind":"group","group":"g","protocol_type":"consumer","generation":3,"protocol":"range",
 //!    "leader":"m-1","phase_since":1767225600000,"members":[{"member":"m-1","instance":null,
 //!    "client_id":"c","client_host":"/127.0.0.1","rebalance_timeout_ms":60000,
@@ -17,12 +19,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::counts::Counts;
 use super::object::{Fields, Line};
-use crate::group::{GroupMetadata, MemberMetadata, OffsetValue, Record};
-use crate::ids::{Generation, TopicId};
+use crate::group::{GroupMetadata, MemberMetadata, OffsetValue, PendingValue, Record};
+use crate::ids::{Generation, ProducerEpoch, ProducerId, TopicId};
 use crate::time::WallMs;
 
 const OFFSET: &str = "offset";
+const PENDING: &str = "pending";
 const GROUP: &str = "group";
 
 /// The fields of a record; the caller may put more behind them.
@@ -43,6 +47,23 @@ pub(super) fn write(record: &Record) -> Line {
                 None => line.flag("removed", true),
             }
         }
+        Record::Pending {
+            group,
+            topic,
+            partition,
+            producer,
+            value,
+        } => {
+            let line = Line::new(PENDING)
+                .text("group", group.as_str())
+                .text("topic", topic.as_str())
+                .number("partition", *partition)
+                .number("producer", producer.0);
+            match value {
+                Some(value) => write_offset(write_staged(line, value), &value.offset),
+                None => line.flag("removed", true),
+            }
+        }
         Record::Group { group, value } => {
             let line = Line::new(GROUP).text("group", group.as_str());
             match value {
@@ -51,6 +72,12 @@ pub(super) fn write(record: &Record) -> Line {
             }
         }
     }
+}
+
+fn write_staged(line: Line, value: &PendingValue) -> Line {
+    line.number("epoch", value.epoch.0)
+        .count("order", value.order)
+        .flag("is_overtaken", value.is_overtaken)
 }
 
 fn write_offset(line: Line, value: &OffsetValue) -> Line {
@@ -94,10 +121,7 @@ pub(super) enum Read {
     /// Its first line.
     Begin,
     /// Its last line: how many groups and offsets there are.
-    End {
-        groups: u64,
-        offsets: u64,
-    },
+    End(Counts),
 }
 
 /// The version of the lines.
@@ -109,10 +133,11 @@ pub(super) fn begin() -> String {
 }
 
 /// The last line, by which one sees that none is missing.
-pub(super) fn end(groups: u64, offsets: u64) -> String {
+pub(super) fn end(counts: Counts) -> String {
     Line::new("end")
-        .count("groups", groups)
-        .count("offsets", offsets)
+        .count("groups", counts.groups)
+        .count("offsets", counts.offsets)
+        .count("pending", counts.pending)
         .end()
 }
 
@@ -121,15 +146,17 @@ pub(super) fn read(line: &str) -> Result<Read, String> {
     let mut fields = Fields::parse(line)?;
     let read = match fields.text("kind")?.as_str() {
         OFFSET => Read::Record(read_offset(&mut fields)?),
+        PENDING => Read::Record(read_pending(&mut fields)?),
         GROUP => Read::Record(read_group(&mut fields)?),
         "export" => match fields.number("version")? {
             VERSION => Read::Begin,
             other => return Err(format!("lines of version {other} are not known")),
         },
-        "end" => Read::End {
+        "end" => Read::End(Counts {
             groups: fields.number("groups")?,
             offsets: fields.number("offsets")?,
-        },
+            pending: fields.number("pending")?,
+        }),
         other => return Err(format!("a line of kind {other:?} is not known")),
     };
     fields.end()?;
@@ -137,24 +164,43 @@ pub(super) fn read(line: &str) -> Result<Read, String> {
 }
 
 fn read_offset(fields: &mut Fields) -> Result<Record, String> {
+    Ok(Record::Offset {
+        group: fields.text("group")?.into(),
+        topic: fields.text("topic")?.into(),
+        partition: fields.number("partition")?,
+        value: Some(read_value(fields)?),
+    })
+}
+
+fn read_pending(fields: &mut Fields) -> Result<Record, String> {
+    Ok(Record::Pending {
+        group: fields.text("group")?.into(),
+        topic: fields.text("topic")?.into(),
+        partition: fields.number("partition")?,
+        producer: ProducerId(fields.number("producer")?),
+        value: Some(PendingValue {
+            epoch: ProducerEpoch(fields.number("epoch")?),
+            order: fields.number("order")?,
+            is_overtaken: fields.flag("is_overtaken")?,
+            offset: read_value(fields)?,
+        }),
+    })
+}
+
+fn read_value(fields: &mut Fields) -> Result<OffsetValue, String> {
     let id = fields.text_or_null("topic_id")?;
     let id = id.map(|text| {
         let id = uuid::Uuid::parse_str(&text);
         id.map(|id| TopicId(id.into_bytes()))
     });
     let id = id.transpose().map_err(|_| "\"topic_id\" is not a UUID")?;
-    Ok(Record::Offset {
-        group: fields.text("group")?.into(),
-        topic: fields.text("topic")?.into(),
-        partition: fields.number("partition")?,
-        value: Some(OffsetValue {
-            offset: fields.number("offset")?,
-            leader_epoch: fields.number("leader_epoch")?,
-            metadata: fields.text("metadata")?.into(),
-            committed_at: WallMs(fields.number("committed_at")?),
-            expires_at: fields.number_or_null("expires_at")?.map(WallMs),
-            topic_id: id.unwrap_or(TopicId::ZERO),
-        }),
+    Ok(OffsetValue {
+        offset: fields.number("offset")?,
+        leader_epoch: fields.number("leader_epoch")?,
+        metadata: fields.text("metadata")?.into(),
+        committed_at: WallMs(fields.number("committed_at")?),
+        expires_at: fields.number_or_null("expires_at")?.map(WallMs),
+        topic_id: id.unwrap_or(TopicId::ZERO),
     })
 }
 

@@ -15,6 +15,7 @@
 //! records that go in are read back and compared first: what a line says and the journal cannot
 //! hold is refused, so that an export that is imported is the same again.
 
+mod counts;
 mod error;
 mod export;
 mod import;
@@ -24,8 +25,9 @@ mod lines;
 mod object;
 mod place;
 
+pub use counts::Counts;
 pub use error::ToolError;
 pub use export::{Exported, export};
-pub use import::{ImportOptions, Imported, import, read_lines};
+pub use import::{ImportOptions, import, read_lines};
 pub use inspect::{Inspected, inspect};
 pub use kafka_log::{KafkaLog, read_kafka_log};

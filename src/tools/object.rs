@@ -146,6 +146,11 @@ impl Fields {
         Ok(Some(number))
     }
 
+    pub(super) fn flag(&mut self, key: &str) -> Result<bool, String> {
+        let value = self.take(key)?.as_bool();
+        value.ok_or_else(|| format!("\"{key}\" is neither true nor false"))
+    }
+
     pub(super) fn bytes(&mut self, key: &str) -> Result<Vec<u8>, String> {
         let text = self.text(key)?;
         from_hex(&text).ok_or_else(|| format!("\"{key}\" is not hexadecimal"))

@@ -8,8 +8,8 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use takhin_coordinator::config::Config;
 use takhin_coordinator::engine::{CommitRequest, Engine};
-use takhin_coordinator::group::{GroupMetadata, MemberMetadata, OffsetValue, Record};
-use takhin_coordinator::ids::{Generation, TopicId};
+use takhin_coordinator::group::{GroupMetadata, MemberMetadata, OffsetValue, PendingValue, Record};
+use takhin_coordinator::ids::{Generation, ProducerEpoch, ProducerId, TopicId};
 use takhin_coordinator::store::{DiskJournal, Repair, StoreConfig};
 use takhin_coordinator::time::WallMs;
 use takhin_coordinator::tools::{ImportOptions, export, import, read_lines};
@@ -122,12 +122,24 @@ fn group() -> impl Strategy<Value = GroupMetadata> {
     )
 }
 
+fn pending() -> impl Strategy<Value = PendingValue> {
+    let parts = (any::<i16>(), 0..i64::MAX, any::<bool>(), offset_value());
+    parts.prop_map(|(epoch, order, is_overtaken, offset)| PendingValue {
+        epoch: ProducerEpoch(epoch),
+        order: order.cast_unsigned(),
+        is_overtaken,
+        offset,
+    })
+}
+
 /// Facts in the order in which they are exported.
 fn facts() -> impl Strategy<Value = Vec<Record>> {
     let offsets = btree_map((name(), any::<i32>()), offset_value(), 0..6);
-    btree_map(name(), (proptest::option::of(group()), offsets), 0..6).prop_map(|groups| {
+    let staged = btree_map((name(), any::<i32>(), any::<i64>()), pending(), 0..4);
+    let of_group = (proptest::option::of(group()), offsets, staged);
+    btree_map(name(), of_group, 0..6).prop_map(|groups| {
         let mut records = Vec::new();
-        for (group, (value, offsets)) in groups {
+        for (group, (value, offsets, staged)) in groups {
             records.extend(value.map(|value| Record::Group {
                 group: group.as_str().into(),
                 value: Some(Arc::new(value)),
@@ -140,13 +152,22 @@ fn facts() -> impl Strategy<Value = Vec<Record>> {
                     value: Some(value),
                 });
             }
+            for ((topic, partition, producer), value) in staged {
+                records.push(Record::Pending {
+                    group: group.as_str().into(),
+                    topic: topic.into(),
+                    partition,
+                    producer: ProducerId(producer),
+                    value: Some(value),
+                });
+            }
         }
         records
     })
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn an_export_that_is_imported_is_the_same_again(facts in facts()) {
@@ -192,7 +213,10 @@ fn what_an_engine_has_acknowledged_is_exported_and_the_directory_stays_as_it_was
     let start =
         "{\"kind\":\"offset\",\"group\":\"b\",\"topic\":\"topic\",\"partition\":0,\"offset\":7,";
     assert!(lines[1].starts_with(start), "{text}");
-    assert_eq!(lines[3], "{\"kind\":\"end\",\"groups\":0,\"offsets\":2}");
+    assert_eq!(
+        lines[3],
+        "{\"kind\":\"end\",\"groups\":0,\"offsets\":2,\"pending\":0}"
+    );
     assert_eq!(run(&["export", path], b"").stdout, text.as_bytes());
     assert_eq!(image(&dir), before);
 }
@@ -253,7 +277,7 @@ fn a_line_that_is_none_is_refused_with_its_number_and_nothing_is_changed() {
         ),
         (
             with("\"offsets\":2", "\"offsets\":3"),
-            "line 4: there should be 0 groups and 3 offsets",
+            "line 4: there should be 0 groups with members, 3 offsets",
         ),
         (with(&line(2), "\u{1}"), "line 3: it is not JSON"),
         (

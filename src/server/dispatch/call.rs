@@ -146,6 +146,7 @@ impl Call<'_> {
         match self.header.api {
             ApiKey::Heartbeat => self.heartbeat(),
             ApiKey::OffsetCommit => self.offset_commit(),
+            ApiKey::TxnOffsetCommit => self.txn_offset_commit(),
             ApiKey::OffsetFetch => self.offset_fetch(),
             ApiKey::OffsetDelete => self.offset_delete(),
             ApiKey::JoinGroup => self.join_group(),
@@ -174,7 +175,6 @@ impl Call<'_> {
             ApiKey::AddPartitionsToTxn
             | ApiKey::AddOffsetsToTxn
             | ApiKey::EndTxn
-            | ApiKey::TxnOffsetCommit
             | ApiKey::ConsumerGroupHeartbeat
             | ApiKey::ConsumerGroupDescribe => Ok(Handled::Close),
         }

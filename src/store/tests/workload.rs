@@ -7,8 +7,10 @@ use super::super::journal::{encode, read};
 use super::super::log::{Body, Failed, Log};
 use super::disk::SimDisk;
 pub(super) use crate::disk::simulated::Random;
-use crate::group::{Entry, GroupKey, GroupMetadata, Groups, OffsetValue, Record, Rules, Then};
-use crate::ids::{Generation, ShardId, TopicId};
+use crate::group::{
+    Entry, GroupKey, GroupMetadata, Groups, OffsetValue, PendingValue, Record, Rules, Then,
+};
+use crate::ids::{Generation, ProducerEpoch, ProducerId, ShardId, TopicId};
 use crate::journal::{Batch, Ticket};
 use crate::time::{Now, WallMs};
 
@@ -100,6 +102,8 @@ fn any_record(random: &mut Random, group: &str, serial: i64) -> Record {
             })),
         },
         5..=7 => offset(group, random.below(6), None),
+        8..=10 => staged(group, random.below(3), random.below(2), Some(serial)),
+        11..=12 => staged(group, random.below(3), random.below(2), None),
         _ => offset(group, random.below(6), Some(serial)),
     }
 }
@@ -117,6 +121,31 @@ pub(super) fn offset(group: &str, partition: u64, value: Option<i64>) -> Record 
             committed_at: WallMs(offset),
             expires_at: None,
             topic_id: TopicId::ZERO,
+        }),
+    }
+}
+
+/// A staged offset, or its end.
+fn staged(group: &str, partition: u64, producer: u64, value: Option<i64>) -> Record {
+    let Record::Offset {
+        group,
+        topic,
+        partition,
+        value,
+    } = offset(group, partition, value)
+    else {
+        unreachable!("made as an offset");
+    };
+    Record::Pending {
+        group,
+        topic,
+        partition,
+        producer: ProducerId(producer.cast_signed()),
+        value: value.map(|offset| PendingValue {
+            epoch: ProducerEpoch(1),
+            order: offset.offset.cast_unsigned(),
+            is_overtaken: offset.offset % 2 == 0,
+            offset,
         }),
     }
 }

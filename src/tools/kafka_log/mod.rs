@@ -81,15 +81,25 @@ pub fn read_kafka_log(files: &[PathBuf]) -> Result<KafkaLog, ToolError> {
 }
 
 /// Groups before their offsets.
-fn order(record: &Record) -> (&str, Option<(&str, i32)>) {
+fn order(record: &Record) -> (&str, Option<(&str, i32)>, Option<i64>) {
     match record {
-        Record::Group { group, .. } => (group.as_str(), None),
+        Record::Group { group, .. } => (group.as_str(), None, None),
         Record::Offset {
             group,
             topic,
             partition,
             ..
-        } => (group.as_str(), Some((topic.as_str(), *partition))),
+        } => (group.as_str(), Some((topic.as_str(), *partition)), None),
+        Record::Pending {
+            group,
+            topic,
+            partition,
+            producer,
+            ..
+        } => {
+            let place = (topic.as_str(), *partition);
+            (group.as_str(), Some(place), Some(producer.0))
+        }
     }
 }
 
