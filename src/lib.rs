@@ -63,6 +63,8 @@ pub mod wire;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "server")]
+pub mod tools;
+#[cfg(feature = "server")]
 pub mod topics;
 #[cfg(feature = "server")]
 pub mod txn;
