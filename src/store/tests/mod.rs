@@ -4,6 +4,7 @@ mod crash;
 mod disk;
 mod faults;
 mod format;
+mod replay;
 mod rot;
 mod space;
 mod thread;
