@@ -65,3 +65,4 @@ pub mod server;
 pub mod topics;
 
 pub(crate) mod atomic;
+pub(crate) mod disk;

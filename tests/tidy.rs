@@ -17,10 +17,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "engine", "wire", "topics", "config", "error", "ids", "metrics", "time",
+            "engine", "wire", "topics", "store", "config", "error", "ids", "metrics", "time",
         ],
     ),
-    ("topics", &["ids", "time"]),
+    ("topics", &["disk", "ids", "time"]),
     (
         "engine",
         &[
@@ -35,7 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "store",
-        &["journal", "group", "atomic", "error", "ids", "time"],
+        &["journal", "group", "disk", "atomic", "error", "ids", "time"],
     ),
     ("journal", &["group", "wire", "error", "ids", "time"]),
     ("session", &["atomic", "error", "ids", "time"]),
@@ -47,6 +47,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ids", &[]),
     ("time", &[]),
     ("atomic", &[]),
+    ("disk", &[]),
 ];
 
 /// Files that may be longer than [`LINES_MAX`], each with the reason.

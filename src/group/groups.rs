@@ -1,6 +1,6 @@
 //! All groups of one shard: finds the group, then lets it take its turn.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use slab::Slab;
 
@@ -8,6 +8,7 @@ use super::classic::{Classic, Running, Turn};
 use super::effects::{Effect, End, Full, GroupKey, Note, SeatId, Timer};
 use super::facts::Facts;
 use super::offsets::fetch_from_nowhere;
+use super::producers::Producers;
 use super::reply::{LeftMember, Listed, Reply};
 use super::request::{CommitRequest, JoinRequest, LeaveRequest, ListRequest, ReplyTo, Request};
 use super::room::Room;
@@ -29,22 +30,38 @@ pub(super) struct Group {
     pub(super) in_flight: u32,
     /// Those of them that take offsets away.
     pub(super) removals: u32,
+    /// Those of them that change what is staged.
+    pub(super) pending_in_flight: u32,
     /// The new offsets among them.
     pub(super) promised: usize,
     /// The group's removal is one of them: nothing else may happen meanwhile.
     pub(super) is_closing: bool,
     /// Requests that wait for that, in order; at most [`Groups::HELD_MAX`].
-    pub(super) held: VecDeque<(Request, ReplyTo)>,
+    pub(super) held: Vec<(Request, ReplyTo)>,
     pub(super) retention: Option<Running>,
 }
 
 impl Group {
-    /// A removal waits for what is on its way, and everything waits for a removal.
+    /// A removal waits for what is on its way, and everything waits for the removal of the group.
+    /// What is decided on what is staged waits for what changes it.
     fn must_hold(&self, request: &Request) -> bool {
-        // One that has members refuses at once.
-        let removes =
-            matches!(request, Request::DeleteGroup(_)) && self.classic.phase == Phase::Empty;
-        self.is_closing || !self.held.is_empty() || (removes && self.in_flight > 0)
+        let waits = match request {
+            // One that has members refuses at once.
+            Request::DeleteGroup(_) => self.classic.phase == Phase::Empty && self.in_flight > 0,
+            Request::EndTxn(_) | Request::OffsetDelete(_) => self.in_flight > 0,
+            Request::Fetch(fetch) => fetch.require_stable && self.in_flight > 0,
+            Request::Commit(_) => self.pending_in_flight > 0,
+            Request::Join(_)
+            | Request::Sync(_)
+            | Request::Heartbeat(_)
+            | Request::Leave(_)
+            | Request::TxnCommit(_)
+            | Request::Describe(_)
+            | Request::List(_)
+            | Request::TxnGroups(_)
+            | Request::TopicsDeleted(_) => false,
+        };
+        self.is_closing || !self.held.is_empty() || waits
     }
 }
 
@@ -68,9 +85,12 @@ pub struct Groups {
     groups: Slab<Group>,
     names: HashMap<GroupId, usize, foldhash::fast::RandomState>,
     seats: Seats,
+    pub(super) producers: Producers,
     serials: u32,
     /// Committed offsets of all groups.
     pub(super) offsets: usize,
+    /// Staged offsets of all groups.
+    pub(super) pending: usize,
 }
 
 impl Groups {
@@ -85,8 +105,10 @@ impl Groups {
             groups: Slab::new(),
             names: HashMap::default(),
             seats: Seats::default(),
+            producers: Producers::default(),
             serials: 0,
             offsets: 0,
+            pending: 0,
         }
     }
 
@@ -108,6 +130,11 @@ impl Groups {
     /// How many offsets are committed.
     pub fn offsets(&self) -> usize {
         self.offsets
+    }
+
+    /// How many offsets are staged by open transactions.
+    pub fn pending(&self) -> usize {
+        self.pending
     }
 
     /// Whether somebody still waits for that timer: one that was overtaken may be thrown away.
@@ -181,9 +208,10 @@ impl Groups {
             classic: Classic::new(now.wall),
             in_flight: 0,
             removals: 0,
+            pending_in_flight: 0,
             promised: 0,
             is_closing: false,
-            held: VecDeque::new(),
+            held: Vec::new(),
             retention: None,
         });
         self.names.insert(id.clone(), slot);
@@ -210,10 +238,12 @@ impl Groups {
             .groups
             .get_mut(key.slot as usize)
             .filter(|group| group.key == key)?;
-        let (seats, rules, stalls) = (&mut self.seats, &self.rules, &self.stalls);
+        let (seats, producers) = (&mut self.seats, &mut self.producers);
+        let (rules, stalls) = (&self.rules, &self.stalls);
         let mut turn = Turn {
             group,
             seats,
+            producers,
             rules,
             stalls,
             now,
@@ -245,7 +275,7 @@ impl Groups {
         {
             let held = &mut self.groups[*slot].held;
             if held.len() < Self::HELD_MAX {
-                held.push_back((request, to));
+                held.push((request, to));
             } else {
                 fx.push(Effect::Note(Note::Refused(Full::Held)));
                 fx.push(Effect::Reply {
@@ -284,6 +314,8 @@ impl Groups {
                 turn.reply(to, Reply::Leave(reply));
             }
             Request::Commit(request) => turn.commit(request, to),
+            Request::TxnCommit(request) => turn.stage(request, to),
+            Request::EndTxn(request) => turn.end_txn(&request, to),
             Request::Fetch(request) => {
                 let fetched = turn.group.fetch(request);
                 turn.reply(to, Reply::Fetch(Ok(fetched)));
@@ -294,7 +326,10 @@ impl Groups {
                 turn.reply(to, Reply::Describe(Ok(described)));
             }
             Request::DeleteGroup(_) => turn.delete_group(to),
-            Request::Join(_) | Request::List(_) | Request::TopicsDeleted(_) => {}
+            Request::Join(_)
+            | Request::List(_)
+            | Request::TxnGroups(_)
+            | Request::TopicsDeleted(_) => {}
         });
     }
 
@@ -310,6 +345,9 @@ impl Groups {
         let reply = match request {
             Request::Join(request) => return self.join(request, to, room, now, fx),
             Request::Commit(request) => return self.commit_outside(request, to, room, now, fx),
+            Request::TxnCommit(request) => return self.stage_outside(request, to, room, now, fx),
+            Request::EndTxn(request) => self.end_txn_outside(&request),
+            Request::TxnGroups(request) => self.txn_groups(&request),
             Request::TopicsDeleted(topics) => return self.topics_deleted(&topics, to, now, fx),
             Request::List(request) => Reply::List(Ok(self.list(&request))),
             Request::Sync(_) | Request::Heartbeat(_) => request.refused(Refusal::UnknownMemberId),
@@ -362,19 +400,30 @@ impl Groups {
         now: Now,
         fx: &mut Vec<Effect>,
     ) {
-        let refusal = match (request.generation.0 < 0, room.group) {
-            (true, true) => None,
-            (true, false) => Some(Refusal::Overloaded),
-            (false, _) => Some(Refusal::GroupIdNotFound),
-        };
-        if let Some(refusal) = refusal {
-            return fx.push(Effect::Reply {
-                to,
-                reply: Reply::Commit(Err(refusal)),
-            });
+        if let Some(key) = self.create_to_commit(&request, to, room, now, fx) {
+            self.turn(key, now, fx, |turn| turn.commit(request, to));
         }
-        let key = self.create(&request.group, now, fx);
-        self.turn(key, now, fx, |turn| turn.commit(request, to));
+    }
+
+    /// Makes the group that is to hold the offsets; `None`: the commit was refused.
+    pub(super) fn create_to_commit(
+        &mut self,
+        request: &CommitRequest,
+        to: ReplyTo,
+        room: Room,
+        now: Now,
+        fx: &mut Vec<Effect>,
+    ) -> Option<GroupKey> {
+        let refusal = match (request.generation.0 < 0, room.group) {
+            (true, true) => return Some(self.create(&request.group, now, fx)),
+            (true, false) => Refusal::Overloaded,
+            (false, _) => Refusal::GroupIdNotFound,
+        };
+        fx.push(Effect::Reply {
+            to,
+            reply: Reply::Commit(Err(refusal)),
+        });
+        None
     }
 
     fn list(&self, request: &ListRequest) -> Vec<Listed> {
@@ -458,7 +507,7 @@ impl Groups {
         };
         let held = std::mem::take(&mut group.held);
         if held
-            .front()
+            .first()
             .is_some_and(|(first, _)| group.must_hold(first))
         {
             group.held = held;
@@ -486,7 +535,7 @@ impl Groups {
     pub(super) fn forget_traceless(&mut self) {
         let names = &mut self.names;
         self.groups.retain(|_, group| {
-            let has_traces = group.facts.metadata.is_some() || !group.facts.offsets.is_empty();
+            let has_traces = group.facts.metadata.is_some() || group.facts.sizes() != (0, 0);
             if !has_traces {
                 names.remove(&group.id);
             }
@@ -532,41 +581,4 @@ fn nobody_left(request: LeaveRequest) -> Vec<LeftMember> {
         result: Err(Refusal::UnknownMemberId),
     };
     request.leavers.into_iter().map(unknown).collect()
-}
-
-impl Request {
-    /// Whether the empty string is no name for the group that is asked: a group of that name may
-    /// hold offsets, and nothing else.
-    fn needs_name(&self) -> bool {
-        match self {
-            Self::Join(_)
-            | Self::Sync(_)
-            | Self::Heartbeat(_)
-            | Self::Leave(_)
-            | Self::OffsetDelete(_) => true,
-            Self::Commit(_)
-            | Self::Fetch(_)
-            | Self::Describe(_)
-            | Self::DeleteGroup(_)
-            | Self::List(_)
-            | Self::TopicsDeleted(_) => false,
-        }
-    }
-
-    /// The reply that refuses this request as a whole.
-    pub fn refused(&self, refusal: Refusal) -> Reply {
-        match self {
-            Self::Join(request) => classic::refused(refusal, request.member.clone()),
-            Self::Sync(_) => Reply::Sync(Err(refusal)),
-            Self::Heartbeat(_) => Reply::Heartbeat(Err(refusal)),
-            Self::Leave(_) => Reply::Leave(Err(refusal)),
-            Self::Commit(_) => Reply::Commit(Err(refusal)),
-            Self::Fetch(_) => Reply::Fetch(Err(refusal)),
-            Self::OffsetDelete(_) => Reply::OffsetDelete(Err(refusal)),
-            Self::Describe(_) => Reply::Describe(Err(refusal)),
-            Self::DeleteGroup(_) => Reply::DeleteGroup(Err(refusal)),
-            Self::List(_) => Reply::List(Err(refusal)),
-            Self::TopicsDeleted(_) => Reply::TopicsDeleted(Err(refusal)),
-        }
-    }
 }

@@ -1,6 +1,5 @@
 //! What follows when records became durable or could not be made so, and what a restart revives.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Phase;
@@ -11,7 +10,7 @@ use super::record::{GroupMetadata, Record};
 use super::reply::Reply;
 use super::request::{Client, Protocol, ReplyTo, TopicDeletion};
 use crate::error::Refusal;
-use crate::ids::{MemberId, TopicName};
+use crate::ids::MemberId;
 use crate::time::{Now, WallMs};
 
 impl Groups {
@@ -31,6 +30,7 @@ impl Groups {
             }
         }
         let removes_offsets = entry.removes_offsets();
+        let changes_pending = entry.changes_pending();
         let (key, then) = (entry.group, entry.then);
         let id = self.id_of(key);
         let removed = matches!(then, Then::Removed { .. });
@@ -39,6 +39,7 @@ impl Groups {
             turn.group.in_flight -= 1;
             turn.group.promised -= then.new_offsets();
             turn.group.removals -= u32::from(removes_offsets);
+            turn.group.pending_in_flight -= u32::from(changes_pending);
             turn.follow(then, &records, outcome);
         });
         if removed && outcome.is_ok() {
@@ -104,11 +105,31 @@ impl Turn<'_> {
             Then::Rest => {}
             Then::Committed { to, topics, .. } => {
                 if outcome.is_ok() {
-                    self.note(Note::OffsetsCommitted(records.len()));
+                    let offsets = records.iter().filter(|it| it.is_offset()).count();
+                    self.note(Note::OffsetsCommitted(offsets));
                     self.arm_retention_after_commit(records);
                 }
                 if let Some(to) = to {
                     self.reply(to, Reply::Commit(outcome.map(|()| topics)));
+                }
+            }
+            Then::Staged {
+                to,
+                topics,
+                producer,
+                ..
+            } => {
+                self.staged(records.len(), producer, outcome.is_ok());
+                if let Some(to) = to {
+                    self.reply(to, Reply::Commit(outcome.map(|()| topics)));
+                }
+            }
+            Then::TxnEnded { to } => {
+                if outcome.is_ok() {
+                    self.txn_ended(records);
+                }
+                if let Some(to) = to {
+                    self.reply(to, Reply::EndTxn(outcome));
                 }
             }
             Then::Assign { generation } => {
@@ -118,7 +139,7 @@ impl Turn<'_> {
             Then::Replaced(replacement) => self.replaced(*replacement, outcome),
             Then::OffsetsDeleted { to, topics } => {
                 if outcome.is_ok() {
-                    self.offsets_deleted(records.len());
+                    self.offsets_deleted(records);
                 }
                 if let Some(to) = to {
                     self.reply(to, Reply::OffsetDelete(outcome.map(|()| topics)));
@@ -134,7 +155,7 @@ impl Turn<'_> {
             }
             Then::TopicsDeleted { to } => {
                 if outcome.is_ok() {
-                    self.offsets_deleted(records.len());
+                    self.offsets_deleted(records);
                 }
                 if let Some(to) = to {
                     self.reply(to, Reply::TopicsDeleted(outcome));
@@ -147,7 +168,10 @@ impl Turn<'_> {
         let refusal = Refusal::NotAvailable;
         let refused = match then {
             Then::Rest => None,
-            Then::Committed { to, .. } => to.take().map(|to| (to, Reply::Commit(Err(refusal)))),
+            Then::Committed { to, .. } | Then::Staged { to, .. } => {
+                to.take().map(|to| (to, Reply::Commit(Err(refusal))))
+            }
+            Then::TxnEnded { to } => to.take().map(|to| (to, Reply::EndTxn(Err(refusal)))),
             Then::OffsetsDeleted { to, .. } => {
                 to.take().map(|to| (to, Reply::OffsetDelete(Err(refusal))))
             }
@@ -170,9 +194,10 @@ impl Turn<'_> {
         }
     }
 
-    fn offsets_deleted(&mut self, count: usize) {
-        self.note(Note::OffsetsDeleted(count));
-        if self.group.facts.offsets.is_empty() {
+    fn offsets_deleted(&mut self, records: &[Record]) {
+        let offsets = records.iter().filter(|it| it.is_offset()).count();
+        self.note(Note::OffsetsDeleted(offsets));
+        if self.group.facts.sizes() == (0, 0) {
             // Nothing holds an empty group any longer.
             self.arm_retention();
         }
@@ -182,21 +207,10 @@ impl Turn<'_> {
         if self.group.is_closing {
             return Vec::new();
         }
-        let tombstone = |topic: &TopicName, partition| Record::Offset {
-            group: self.group.id.clone(),
-            topic: topic.clone(),
-            partition,
-            value: None,
-        };
+        let group = &*self.group;
         topics
             .iter()
-            .flat_map(|deleted| {
-                let row = self.group.facts.offsets.of_topic(deleted.topic.as_str());
-                row.into_iter()
-                    .flatten()
-                    .filter(|(_, it)| it.topic_id.is_zero() || it.topic_id == deleted.id)
-                    .map(|(partition, _)| tombstone(&deleted.topic, *partition))
-            })
+            .flat_map(|deleted| group.of_deleted_topic(deleted))
             .collect()
     }
 
@@ -285,7 +299,7 @@ fn revived(stored: &GroupMetadata) -> Classic {
     classic.protocol.clone_from(&stored.protocol);
     classic.generation = stored.generation;
     classic.leader.clone_from(&stored.leader);
-    classic.subscribed = Some(BTreeSet::new());
+    classic.subscribed = Some(Box::default());
     classic
 }
 
@@ -300,6 +314,8 @@ fn assignments(record: &Record) -> Vec<(MemberId, bytes::Bytes)> {
             .iter()
             .map(|member| (member.member.clone(), member.assignment.clone()))
             .collect(),
-        Record::Group { value: None, .. } | Record::Offset { .. } => Vec::new(),
+        Record::Group { value: None, .. } | Record::Offset { .. } | Record::Pending { .. } => {
+            Vec::new()
+        }
     }
 }

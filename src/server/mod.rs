@@ -20,6 +20,7 @@ mod admin;
 mod api;
 mod cli;
 mod connection;
+mod data;
 mod dispatch;
 mod frames;
 mod input;

@@ -8,6 +8,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::admin::Admin;
 use super::cli::{Cli, Command, HostPort, StartError};
+use super::data::Data;
 use super::dispatch::Broker;
 use super::listener::Server;
 use crate::config::Config;
@@ -47,13 +49,13 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start threads: {error}")),
     };
-    let code = runtime.block_on(serve(&cli, &config));
+    let code = runtime.block_on(serve(&cli, config));
     runtime.shutdown_background();
     code
 }
 
 /// Serves until a signal comes.
-async fn serve(cli: &Cli, config: &Config) -> ExitCode {
+async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
     let listeners = match bind_all(&cli.listeners()).await {
         Ok(listeners) => listeners,
         Err(code) => return code,
@@ -73,15 +75,25 @@ async fn serve(cli: &Cli, config: &Config) -> ExitCode {
         .iter()
         .filter_map(|listener| listener.local_addr().ok())
         .collect();
-    let engine = match Engine::open(config.clone()) {
+    let data = match open_data(cli, &mut config) {
+        Ok(data) => data,
+        Err(error) => return refuse(&error),
+    };
+    let mut builder = Engine::builder(config.clone());
+    let topics = Arc::new(match data {
+        Some(data) => {
+            builder = builder.journal(data.journal);
+            data.topics
+        }
+        None => Topics::new(topics(&config)),
+    });
+    let engine = match builder.open() {
         Ok(engine) => engine,
         Err(error) => return fail(&format!("cannot start the engine: {error}")),
     };
-    if engine.durability() == Durability::Memory {
-        tracing::info!("groups, offsets and records are in memory and end with this process");
-    }
+    say_durability(cli, &engine);
     let metrics = Arc::clone(engine.metrics());
-    let admin = Arc::new(Admin::new(engine.clone()));
+    let admin = Arc::new(Admin::new(engine.clone(), Arc::clone(&topics)));
     for listener in admin_listener {
         if let Ok(address) = listener.local_addr() {
             tracing::info!("admin on http://{address}");
@@ -90,9 +102,8 @@ async fn serve(cli: &Cli, config: &Config) -> ExitCode {
     }
     let clock = Arc::clone(engine.clock());
     let advertised = cli.advertise.as_ref().map(|it| (it.host.clone(), it.port));
-    let topics = Arc::new(Topics::new(topics(config)));
     let broker = Broker::new(engine, topics, config.clone(), advertised);
-    let server = Server::start(broker, listeners, config, metrics, clock);
+    let server = Server::start(broker, listeners, &config, metrics, clock);
     admin.set_ready(true);
     announce(&addresses);
     signals.next().await;
@@ -106,6 +117,31 @@ async fn serve(cli: &Cli, config: &Config) -> ExitCode {
             ExitCode::SUCCESS
         }
         () = signals.next() => fail("stopped at once by a second signal"),
+    }
+}
+
+/// The data directory, if there is to be one.
+fn open_data(cli: &Cli, config: &mut Config) -> Result<Option<Data>, StartError> {
+    let Some(dir) = &cli.data_dir else {
+        return Ok(None);
+    };
+    let topics = topics(config);
+    let opened = Data::open(dir, cli.repair, config, topics);
+    opened
+        .map(Some)
+        .map_err(|error| StartError::DataDir(dir.display().to_string(), error))
+}
+
+/// What an acknowledgement is worth.
+fn say_durability(cli: &Cli, engine: &Engine) {
+    let dir = cli.data_dir.as_deref().map(Path::display);
+    match (engine.durability(), dir) {
+        (Durability::LocalFsync, Some(dir)) => {
+            tracing::info!("durability LocalFsync: what is acknowledged was synced to '{dir}'");
+        }
+        _ => tracing::info!(
+            "durability Memory: groups, offsets and records are in memory and end with this process"
+        ),
     }
 }
 

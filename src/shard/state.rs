@@ -242,14 +242,26 @@ impl ShardState {
                     take_group(&commit.group);
                 }
             }
+            Request::TxnCommit(txn) => {
+                let new = self.groups.new_pending(txn);
+                if !limits.offsets.reserve(new) {
+                    return None;
+                }
+                self.taken.offsets += new;
+                if txn.commit.generation.0 < 0 {
+                    take_group(&txn.commit.group);
+                }
+            }
             Request::Sync(_)
             | Request::Heartbeat(_)
             | Request::Leave(_)
+            | Request::EndTxn(_)
             | Request::Fetch(_)
             | Request::OffsetDelete(_)
             | Request::Describe(_)
             | Request::DeleteGroup(_)
             | Request::List(_)
+            | Request::TxnGroups(_)
             | Request::TopicsDeleted(_) => {}
         }
         if !room.group {
@@ -267,7 +279,7 @@ impl ShardState {
             groups: self.groups.len(),
             seats: self.groups.seats(),
             // Offsets that are on their way stay taken until they are settled.
-            offsets: self.groups.offsets() + self.promised,
+            offsets: self.groups.offsets() + self.groups.pending() + self.promised,
         };
         let taken = std::mem::replace(&mut self.taken, owed);
         let limits = &self.shared.limits;

@@ -77,7 +77,7 @@ apis! {
     AddPartitionsToTxn = 24, 0..=5, announced from 0, flexible 3, offered false;
     AddOffsetsToTxn = 25, 0..=4, announced from 0, flexible 3, offered false;
     EndTxn = 26, 0..=5, announced from 0, flexible 3, offered false;
-    TxnOffsetCommit = 28, 0..=6, announced from 0, flexible 3, offered false;
+    TxnOffsetCommit = 28, 0..=6, announced from 0, flexible 3, offered true;
     DescribeConfigs = 32, 1..=4, announced from 1, flexible 4, offered true;
     CreatePartitions = 37, 0..=3, announced from 0, flexible 2, offered true;
     DeleteGroups = 42, 0..=3, announced from 0, flexible 2, offered true;

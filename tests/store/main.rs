@@ -7,6 +7,7 @@
 
 mod engine;
 mod killed;
+mod txn;
 
 use std::path::{Path, PathBuf};
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::topic_errors::Refused;
 use super::{Broker, Remembered};
 use crate::engine::{Answer, Outcome};
 use crate::server::service::{Answer as Later, Handled};
@@ -136,6 +137,23 @@ impl Call<'_> {
         write(outcomes, head, self.out)
     }
 
+    /// Writes the answer once all changes of topics so far are durable, or says that they are not.
+    pub(super) fn when_synced(
+        &mut self,
+        write: impl FnOnce(Result<(), Refused>, Head, &mut Vec<u8>) -> Handled + Send + 'static,
+    ) -> Handled {
+        let head = self.head();
+        match self.broker.topics.synced().now() {
+            Ok(synced) => write(synced.map_err(Refused::from), head, self.out),
+            Err(synced) => later(async move {
+                let synced = synced.await.map_err(Refused::from);
+                let mut out = Vec::new();
+                let handled = write(synced, head, &mut out);
+                finished(handled, out).await
+            }),
+        }
+    }
+
     /// How long a request without an answer is kept before its connection is closed.
     pub(super) fn patience(&self) -> Duration {
         let idle_ms = self.broker.config.connections_max_idle_ms;
@@ -146,6 +164,7 @@ impl Call<'_> {
         match self.header.api {
             ApiKey::Heartbeat => self.heartbeat(),
             ApiKey::OffsetCommit => self.offset_commit(),
+            ApiKey::TxnOffsetCommit => self.txn_offset_commit(),
             ApiKey::OffsetFetch => self.offset_fetch(),
             ApiKey::OffsetDelete => self.offset_delete(),
             ApiKey::JoinGroup => self.join_group(),
@@ -174,7 +193,6 @@ impl Call<'_> {
             ApiKey::AddPartitionsToTxn
             | ApiKey::AddOffsetsToTxn
             | ApiKey::EndTxn
-            | ApiKey::TxnOffsetCommit
             | ApiKey::ConsumerGroupHeartbeat
             | ApiKey::ConsumerGroupDescribe => Ok(Handled::Close),
         }

@@ -15,11 +15,13 @@ mod groups;
 mod list_offsets;
 mod members;
 mod metadata;
+mod offset_rows;
 mod offsets;
 mod produce;
 mod producer_ids;
 mod topic_admin;
 mod topic_errors;
+mod txn_offsets;
 mod versions;
 
 use std::net::SocketAddr;

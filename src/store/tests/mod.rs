@@ -1,7 +1,6 @@
 //! Tests of the store on a disk that they own: what survives a crash is theirs to say.
 
 mod crash;
-mod disk;
 mod faults;
 mod format;
 mod rot;
@@ -9,3 +8,5 @@ mod space;
 mod thread;
 mod torn;
 mod workload;
+
+use crate::disk::simulated as disk;

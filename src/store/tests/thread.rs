@@ -142,8 +142,8 @@ fn damage_that_comes_after_the_opening_is_found_by_the_loading() {
     let mut host = Host::open(&disk);
     assert_eq!(host.settle(&one(1)), Ok(()));
     let file = disk.open("log-00000001").unwrap();
-    // The last byte of the value: the frame has 65 bytes.
-    assert_eq!(file.write_at(&[9], 512 + 64).unwrap(), 1);
+    // The last byte of the value: the frame has 56 bytes.
+    assert_eq!(file.write_at(&[9], 512 + 55).unwrap(), 1);
     let loaded = host
         .journal
         .load(ShardId(0), &mut |_| panic!("a damaged record"));

@@ -45,7 +45,6 @@ pub const DEVIATIONS: &[Deviation] = &[
     version("AddPartitionsToTxn", TRANSACTIONS),
     version("AddOffsetsToTxn", TRANSACTIONS),
     version("EndTxn", TRANSACTIONS),
-    version("TxnOffsetCommit", TRANSACTIONS),
     version("ConsumerGroupHeartbeat", CONSUMER),
     version("ConsumerGroupDescribe", CONSUMER),
     version("ShareGroupHeartbeat", SHARE),
