@@ -1,7 +1,11 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::builder::RangedU64ValueParser;
 use clap::{Args as Flags, Parser, Subcommand, ValueEnum};
+
+use crate::compare::Peer;
 
 /// Loads on a coordinator.
 #[derive(Parser, Debug)]
@@ -25,15 +29,25 @@ pub(crate) enum Load {
         #[command(subcommand)]
         load: InProcess,
     },
+    /// Ours and its peers side by side, with a report and plots.
+    Compare(CompareArgs),
 }
 
-impl Load {
-    pub(crate) fn wants_json(&self) -> bool {
-        match self {
-            Self::Heartbeats(args) | Self::Commits(args) => args.json,
-            Self::InProcess { load } => load.args().json,
-        }
-    }
+/// A comparison.
+#[derive(Flags, Debug)]
+pub(crate) struct CompareArgs {
+    /// A minute instead of ten: one short round, with those that are installed.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Who takes part; all of them if none is named.
+    #[arg(long, value_enum, value_name = "PEER", value_delimiter = ',')]
+    pub(crate) peers: Vec<Peer>,
+    /// Rounds, of which the medians count.
+    #[arg(long, value_parser = between(1, 99))]
+    pub(crate) rounds: Option<u64>,
+    /// Where the report goes: perf/results, or target/compare if it is a quick one.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// A load over the wire. The server is a single node: that of the bootstrap address is asked.
@@ -140,7 +154,7 @@ pub(crate) struct InProcessArgs {
     /// Draws where the time went.
     #[cfg(feature = "flamegraph")]
     #[arg(long, value_name = "FILE.svg")]
-    pub(crate) flamegraph: Option<std::path::PathBuf>,
+    pub(crate) flamegraph: Option<PathBuf>,
     /// Prints JSON instead of a table.
     #[arg(long)]
     pub(crate) json: bool,

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release -p perf -- heartbeats --spawn --seconds 10 --rate 20000
 //! cargo run --release -p perf -- commits --bootstrap 127.0.0.1:9092 --server-pid 4711 --json
+//! cargo run --release -p perf -- compare --quick
 //! cargo run --release -p perf -- in-process heartbeats --by names --members 1000000
 //! cargo run --release -p perf --features flamegraph -- in-process commits --flamegraph out.svg
 //! ```
@@ -11,12 +12,14 @@
 //! before the run, and its latency counts from that moment, whether or not it could leave then. A
 //! server that stalls is seen to have stalled all the requests that came due meanwhile, not only
 //! the one that it kept waiting (no "coordinated omission"). In process the load is closed: each
-//! thread asks again as soon as it is answered, so the figure is a throughput.
+//! thread asks again as soon as it is answered, so the figure is a throughput. Beside its peers
+//! (`compare`) ours is loaded in both ways.
 //!
 //! Every report names machine, date and commit. All loads end by themselves.
 
 mod args;
 mod clock;
+mod compare;
 mod failure;
 mod in_process;
 mod machine;
@@ -34,13 +37,14 @@ use clap::Parser as _;
 use args::{Args, Load};
 use failure::Failure;
 use report::Report;
+use wire::{Kind, open};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match run(&args).and_then(|report| print(&report, args.load.wants_json())) {
+    match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // Nobody is left to tell if even that cannot be written.
@@ -50,11 +54,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> Result<Report, Failure> {
+fn run(args: &Args) -> Result<(), Failure> {
     match &args.load {
-        Load::Heartbeats(args) => wire::run(wire::Kind::Heartbeats, args),
-        Load::Commits(args) => wire::run(wire::Kind::Commits, args),
-        Load::InProcess { load } => in_process::run(load),
+        Load::Heartbeats(args) => print(&open::run(Kind::Heartbeats, args)?, args.json),
+        Load::Commits(args) => print(&open::run(Kind::Commits, args)?, args.json),
+        Load::InProcess { load } => print(&in_process::run(load)?, load.args().json),
+        Load::Compare(args) => compare::run(args),
     }
 }
 
