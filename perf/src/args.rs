@@ -1,7 +1,11 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::builder::RangedU64ValueParser;
 use clap::{Args as Flags, Parser, Subcommand, ValueEnum};
+
+use crate::compare::Peer;
 
 /// Loads on a coordinator.
 #[derive(Parser, Debug)]
@@ -25,6 +29,12 @@ pub(crate) enum Load {
         #[command(subcommand)]
         load: InProcess,
     },
+    /// The disk journal beside its floors; takes minutes, and room for the offsets several times.
+    Store(StoreArgs),
+    /// What groups and offsets take of the memory.
+    Memory(MemoryArgs),
+    /// Ours and its peers side by side, with a report and plots.
+    Compare(CompareArgs),
 }
 
 impl Load {
@@ -32,8 +42,28 @@ impl Load {
         match self {
             Self::Heartbeats(args) | Self::Commits(args) => args.json,
             Self::InProcess { load } => load.args().json,
+            Self::Store(args) => args.json,
+            Self::Memory(args) => args.json,
+            Self::Compare(_) => false,
         }
     }
+}
+
+/// A comparison.
+#[derive(Flags, Debug)]
+pub(crate) struct CompareArgs {
+    /// A minute instead of ten: one short round, with those that are installed.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Who takes part; all of them if none is named.
+    #[arg(long, value_enum, value_name = "PEER", value_delimiter = ',')]
+    pub(crate) peers: Vec<Peer>,
+    /// Rounds, of which the medians count.
+    #[arg(long, value_parser = between(1, 99))]
+    pub(crate) rounds: Option<u64>,
+    /// Where the report goes: perf/results, or target/compare if it is a quick one.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// A load over the wire. The server is a single node: that of the bootstrap address is asked.
@@ -140,7 +170,53 @@ pub(crate) struct InProcessArgs {
     /// Draws where the time went.
     #[cfg(feature = "flamegraph")]
     #[arg(long, value_name = "FILE.svg")]
-    pub(crate) flamegraph: Option<std::path::PathBuf>,
+    pub(crate) flamegraph: Option<PathBuf>,
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The disk journal.
+#[derive(Flags, Debug)]
+pub(crate) struct StoreArgs {
+    /// Where a directory for it is made, and removed afterwards.
+    #[arg(long, value_name = "DIR", default_value = "target")]
+    pub(crate) dir: PathBuf,
+    /// How often floor and engine take turns.
+    #[arg(long, default_value_t = 5, value_parser = between(1, 1_000))]
+    pub(crate) turns: u64,
+    /// How long a turn of commits lasts.
+    #[arg(long, default_value_t = 1_000, value_parser = between(10, 60_000))]
+    pub(crate) turn_ms: u64,
+    /// Offsets of a cold start.
+    #[arg(long, default_value_t = 1_000_000, value_parser = between(1, 20_000_000))]
+    pub(crate) offsets: u64,
+    /// Groups of one member of a cold start.
+    #[arg(long, default_value_t = 100_000, value_parser = between(1, 1_000_000))]
+    pub(crate) groups: u64,
+    /// Offsets that lie beside the commits and are carried along.
+    #[arg(long, default_value_t = 100_000, value_parser = between(1, 10_000_000))]
+    pub(crate) cold: u64,
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl StoreArgs {
+    pub(crate) fn turn(&self) -> std::time::Duration {
+        std::time::Duration::from_millis(self.turn_ms)
+    }
+}
+
+/// The memory.
+#[derive(Flags, Debug)]
+pub(crate) struct MemoryArgs {
+    /// Idle groups of one member.
+    #[arg(long, default_value_t = 1_000_000, value_parser = between(1, 10_000_000))]
+    pub(crate) groups: u64,
+    /// Offsets, a hundred a group.
+    #[arg(long, default_value_t = 10_000_000, value_parser = between(1, 100_000_000))]
+    pub(crate) offsets: u64,
     /// Prints JSON instead of a table.
     #[arg(long)]
     pub(crate) json: bool,

@@ -3,7 +3,10 @@
 //! ```text
 //! cargo run --release -p perf -- heartbeats --spawn --seconds 10 --rate 20000
 //! cargo run --release -p perf -- commits --bootstrap 127.0.0.1:9092 --server-pid 4711 --json
+//! cargo run --release -p perf -- compare --quick
 //! cargo run --release -p perf -- in-process heartbeats --by names --members 1000000
+//! cargo run --release -p perf -- store
+//! cargo run --release -p perf -- memory
 //! cargo run --release -p perf --features flamegraph -- in-process commits --flamegraph out.svg
 //! ```
 //!
@@ -11,19 +14,24 @@
 //! before the run, and its latency counts from that moment, whether or not it could leave then. A
 //! server that stalls is seen to have stalled all the requests that came due meanwhile, not only
 //! the one that it kept waiting (no "coordinated omission"). In process the load is closed: each
-//! thread asks again as soon as it is answered, so the figure is a throughput.
+//! thread asks again as soon as it is answered, so the figure is a throughput. Beside its peers
+//! (`compare`) ours is loaded in both ways.
 //!
 //! Every report names machine, date and commit. All loads end by themselves.
 
 mod args;
 mod clock;
+mod compare;
 mod failure;
+mod figures;
 mod in_process;
 mod machine;
+mod memory;
 #[cfg(feature = "flamegraph")]
 mod profile;
 mod report;
 mod server;
+mod store;
 mod wire;
 
 use std::io::Write as _;
@@ -33,14 +41,16 @@ use clap::Parser as _;
 
 use args::{Args, Load};
 use failure::Failure;
+use figures::Figures;
 use report::Report;
+use wire::{Kind, open};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match run(&args).and_then(|report| print(&report, args.load.wants_json())) {
+    match run(&args).and_then(|text| print(&text)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // Nobody is left to tell if even that cannot be written.
@@ -50,20 +60,38 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> Result<Report, Failure> {
+/// Runs the load; what is to be printed.
+fn run(args: &Args) -> Result<String, Failure> {
+    let as_json = args.load.wants_json();
+    let of_load = |report: Report| {
+        if as_json {
+            pretty(&report.to_json())
+        } else {
+            report.to_table()
+        }
+    };
+    let of_figures = |it: Figures| {
+        if as_json {
+            pretty(&it.to_json())
+        } else {
+            it.to_table()
+        }
+    };
     match &args.load {
-        Load::Heartbeats(args) => wire::run(wire::Kind::Heartbeats, args),
-        Load::Commits(args) => wire::run(wire::Kind::Commits, args),
-        Load::InProcess { load } => in_process::run(load),
+        Load::Heartbeats(args) => open::run(Kind::Heartbeats, args).map(of_load),
+        Load::Commits(args) => open::run(Kind::Commits, args).map(of_load),
+        Load::InProcess { load } => in_process::run(load).map(of_load),
+        Load::Store(args) => store::run(args).map(of_figures),
+        Load::Memory(args) => memory::run(args).map(of_figures),
+        Load::Compare(args) => compare::run(args).map(|()| String::new()),
     }
 }
 
-fn print(report: &Report, as_json: bool) -> Result<(), Failure> {
-    let text = if as_json {
-        format!("{:#}\n", report.to_json())
-    } else {
-        report.to_table()
-    };
+fn pretty(value: &serde_json::Value) -> String {
+    format!("{value:#}\n")
+}
+
+fn print(text: &str) -> Result<(), Failure> {
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
 }

@@ -35,7 +35,7 @@ impl Groups {
                 value: Some(value),
             } => {
                 let facts = &mut self.group_for_facts(group, now).facts;
-                facts.offsets.insert(topic, *partition, value.clone());
+                facts.offsets.insert(topic, *partition, value);
             }
             Record::Offset {
                 group,

@@ -25,8 +25,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Loaded;
 use crate::group::{GroupMetadata, MemberMetadata, OffsetValue, PendingValue, Record};
-use crate::ids::{Generation, ProducerEpoch, ProducerId, TopicId};
+use crate::ids::{Generation, GroupId, ProducerEpoch, ProducerId, TopicId};
 use crate::time::WallMs;
 use crate::wire::codec::NEVER;
 use crate::wire::{DecodeError, EncodeError, Message, Reader, Writer, schema};
@@ -142,13 +143,40 @@ impl From<DecodeError> for SchemaError {
     }
 }
 
+/// A record that [`append`] has written: its key, then its value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Appended {
+    /// Bytes of the key.
+    pub key_len: usize,
+    /// Whether there is a value, perhaps of no bytes; without one it is a tombstone.
+    pub has_value: bool,
+}
+
 /// Writes a record.
 ///
 /// # Errors
 ///
 /// [`EncodeError`] for a name of more than 32,767 bytes, or more than the protocol can count.
 pub fn encode(record: &Record) -> Result<Encoded, EncodeError> {
-    match record {
+    let mut key = Vec::new();
+    let appended = append(record, &mut key)?;
+    let value = key.split_off(appended.key_len);
+    Ok(Encoded {
+        key,
+        value: appended.has_value.then_some(value),
+    })
+}
+
+/// Writes a record at the end of a buffer, the key and then the value: for a log that frames
+/// records where they lie.
+///
+/// # Errors
+///
+/// As [`encode`]; what was written until then is to be taken back.
+pub fn append(record: &Record, out: &mut Vec<u8>) -> Result<Appended, EncodeError> {
+    let from = out.len();
+    let key_len;
+    let has_value = match record {
         Record::Offset {
             group,
             topic,
@@ -160,14 +188,13 @@ pub fn encode(record: &Record) -> Result<Encoded, EncodeError> {
                 topic: topic.as_str(),
                 partition: *partition,
             };
-            let value = value.as_ref().map(|value| {
+            versioned(OFFSET, &key, out)?;
+            key_len = out.len() - from;
+            if let Some(value) = value {
                 let (version, value) = offset_value(value);
-                versioned(version, &value)
-            });
-            Ok(Encoded {
-                key: versioned(OFFSET, &key)?,
-                value: value.transpose()?,
-            })
+                versioned(version, &value, out)?;
+            }
+            value.is_some()
         }
         Record::Pending {
             group,
@@ -182,35 +209,39 @@ pub fn encode(record: &Record) -> Result<Encoded, EncodeError> {
                 partition: *partition,
                 producer_id: producer.0,
             };
-            Ok(Encoded {
-                key: versioned(PENDING, &key)?,
-                value: value.as_ref().map(write_pending).transpose()?,
-            })
+            versioned(PENDING, &key, out)?;
+            key_len = out.len() - from;
+            if let Some(value) = value {
+                append_pending(value, out)?;
+            }
+            value.is_some()
         }
         Record::Group { group, value } => {
             let key = GroupMetadataKey {
                 group: group.as_str(),
             };
-            let value = value
-                .as_ref()
-                .map(|value| versioned(GROUP_PLAIN, &group_value(value)));
-            Ok(Encoded {
-                key: versioned(GROUP, &key)?,
-                value: value.transpose()?,
-            })
+            versioned(GROUP, &key, out)?;
+            key_len = out.len() - from;
+            if let Some(value) = value {
+                versioned(GROUP_PLAIN, &group_value(value), out)?;
+            }
+            value.is_some()
         }
-    }
+    };
+    Ok(Appended { key_len, has_value })
 }
 
-fn write_pending(value: &PendingValue) -> Result<Vec<u8>, EncodeError> {
+fn append_pending(value: &PendingValue, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let (version, offset) = offset_value(&value.offset);
+    let mut inner = Vec::new();
+    versioned(version, &offset, &mut inner)?;
     let staged = StagedValue {
         producer_epoch: value.epoch.0,
         order: value.order.cast_signed(),
         is_overtaken: value.is_overtaken,
-        offset: &versioned(version, &offset)?,
+        offset: &inner,
     };
-    versioned(PENDING_PLAIN, &staged)
+    versioned(PENDING_PLAIN, &staged, out)
 }
 
 fn offset_value(value: &OffsetValue) -> (i16, OffsetCommitValue<'_>) {
@@ -252,13 +283,15 @@ fn group_value(value: &GroupMetadata) -> GroupMetadataValue<'_> {
 }
 
 /// The version, then the message in it.
-fn versioned<'a, M: Message<'a>>(version: i16, message: &M) -> Result<Vec<u8>, EncodeError> {
-    let mut out = Vec::new();
-    let mut writer = Writer::new(&mut out);
+fn versioned<'a, M: Message<'a>>(
+    version: i16,
+    message: &M,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let mut writer = Writer::new(out);
     writer.i16(version);
     message.encode(&mut writer, version);
-    writer.finish()?;
-    Ok(out)
+    writer.finish()
 }
 
 /// Reads a record.
@@ -298,6 +331,35 @@ pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Record, SchemaError> {
         }
         unknown => Err(SchemaError::UnknownType(unknown)),
     }
+}
+
+/// Reads a record for a load. `None`: of a type that is not known, which Kafka's loader skips, too.
+///
+/// # Errors
+///
+/// [`SchemaError::Damaged`] where not even the group can be told: then no group is safe from what
+/// the record said, and the load must fail.
+pub fn loaded(key: &[u8], value: Option<&[u8]>) -> Result<Option<Loaded>, SchemaError> {
+    match decode(key, value) {
+        Ok(record) => Ok(Some(Loaded::Record(record))),
+        Err(SchemaError::UnknownType(_)) => Ok(None),
+        Err(error @ SchemaError::Damaged(_)) => {
+            let group = group_of(key).map_err(|_| error)?;
+            Ok(Some(Loaded::Unreadable {
+                group,
+                key: key.to_vec(),
+                reason: error.to_string(),
+            }))
+        }
+    }
+}
+
+/// The group of a key, whatever follows it: every known type begins with it.
+fn group_of(key: &[u8]) -> Result<GroupId, DecodeError> {
+    let mut reader = Reader::new(key);
+    reader.i16()?;
+    let key = GroupMetadataKey::decode_from(&mut reader, GROUP)?;
+    Ok(key.group.into())
 }
 
 fn read_offset(bytes: &[u8]) -> Result<OffsetValue, DecodeError> {
@@ -504,5 +566,27 @@ mod tests {
         assert_eq!(decode(&[0, 3], None), Err(SchemaError::UnknownType(3)));
         assert!(decode(&encoded.key[..3], None).is_err());
         assert!(decode(&encoded.key, Some(b"\0\x09")).is_err());
+    }
+
+    #[test]
+    fn a_damaged_record_is_put_down_to_its_group_as_long_as_that_can_be_read() {
+        let encoded = encode(&offset(Some(value()))).unwrap();
+        let (key, value) = (encoded.key, encoded.value.unwrap());
+        let of = |key: &[u8], value: &[u8]| match loaded(key, Some(value)) {
+            Ok(Some(Loaded::Unreadable { group, .. })) => Some(group),
+            _ => None,
+        };
+        assert_eq!(of(&key, &value[..5]), Some("g".into()));
+        assert_eq!(of(&key, b"\0\x09"), Some("g".into()));
+        // The type and the group have five bytes.
+        for cut in 0..key.len() {
+            let expected = (cut >= 5).then(|| "g".into());
+            assert_eq!(of(&key[..cut], &value), expected, "{cut}");
+        }
+        assert!(matches!(
+            loaded(&key[..4], None),
+            Err(SchemaError::Damaged(_))
+        ));
+        assert_eq!(loaded(&[0, 3], None), Ok(None));
     }
 }
