@@ -47,6 +47,10 @@
 //! [`now`](engine::Answer::now) for what is answered already and [`wait`](engine::Answer::wait)
 //! for threads without an executor.
 
+// Tests in here share a stage with those outside.
+#[cfg(test)]
+extern crate self as takhin_coordinator;
+
 pub mod config;
 pub mod engine;
 pub mod error;
@@ -62,6 +66,8 @@ pub mod wire;
 
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "server")]
+pub mod tools;
 #[cfg(feature = "server")]
 pub mod topics;
 #[cfg(feature = "server")]

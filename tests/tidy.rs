@@ -17,7 +17,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "engine", "wire", "topics", "txn", "store", "config", "error", "ids", "metrics", "time",
+            "engine", "wire", "topics", "txn", "tools", "store", "group", "config", "error", "ids",
+            "metrics", "time",
+        ],
+    ),
+    (
+        "tools",
+        &[
+            "store", "shard", "journal", "group", "wire", "error", "ids", "time",
         ],
     ),
     ("topics", &["disk", "ids", "time"]),

@@ -121,7 +121,7 @@ impl Builder {
         let config = &self.config;
         let shards = shard_count(config);
         let metrics = Arc::new(Metrics::new(shards as usize));
-        let directory = Arc::new(Directory::new(config.takhin_members_max as usize));
+        let directory = Arc::new(Directory::new(shards, config.takhin_members_max));
         let shared = Arc::new(Shared {
             journal: Arc::clone(&self.journal),
             directory: Arc::clone(&directory),

@@ -25,6 +25,7 @@ mod dispatch;
 mod frames;
 mod input;
 mod listener;
+mod offline;
 mod process;
 mod service;
 

@@ -5,6 +5,8 @@
 //! | 0 | stopped by SIGTERM or SIGINT |
 //! | 1 | it could not start or go on, or a second signal cut the stop short |
 //! | 2 | a flag, file or value is wrong |
+//!
+//! Those of the offline tools stand in `offline`.
 
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
@@ -23,6 +25,7 @@ use super::cli::{Cli, Command, HostPort, StartError};
 use super::data::{Data, DataError};
 use super::dispatch::Broker;
 use super::listener::Server;
+use super::offline;
 use crate::config::Config;
 use crate::engine::Durability;
 use crate::engine::Engine;
@@ -33,6 +36,9 @@ use crate::txn::{self, Coordinator};
 ///
 /// Installs a tracing subscriber and signal handlers, so it belongs into a `main`.
 pub fn main() -> ExitCode {
+    if let Some(code) = offline::run() {
+        return code;
+    }
     let cli = Cli::parse();
     let (config, ignored) = match cli.config() {
         Ok(config) => config,
@@ -253,7 +259,7 @@ fn announce(addresses: &[SocketAddr]) {
     let _ = stdout.flush();
 }
 
-fn log_to_stderr() {
+pub(super) fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     // An embedding test may have installed one before; then that one stays.
     let _ = tracing_subscriber::fmt()
@@ -274,7 +280,7 @@ fn fail(error: &str) -> ExitCode {
 }
 
 /// Errors that end the process are one sentence, whatever the log level.
-fn complain(sentence: &str) {
+pub(super) fn complain(sentence: &str) {
     let _ = writeln!(io::stderr(), "error: {sentence}");
 }
 

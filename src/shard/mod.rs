@@ -40,6 +40,6 @@ pub use gate::ShardPhase;
 pub(crate) use limits::{Limits, Quota};
 pub use mailbox::{Batch, Mailbox, MailboxConfig, Rejected};
 pub use ownership::{Drive, Driver, Ran, ShardLoop, Turn};
-pub use placement::shard_of;
+pub use placement::{shard_of, shard_of_name};
 pub(crate) use state::Shared;
 pub(crate) use worker::Shard;

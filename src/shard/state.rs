@@ -90,7 +90,7 @@ impl ShardState {
             ..WheelConfig::default()
         };
         let wheel = Wheel::new(config, now.tick);
-        let doors = Doors::new(Arc::clone(&shared.directory));
+        let doors = Doors::new(&shared.directory, id);
         Self {
             id,
             shared,
@@ -445,9 +445,9 @@ impl ShardState {
                     instance,
                 } => {
                     let names = (group_id, member, instance);
-                    self.doors.open(seat, group, names, now.tick);
+                    self.doors.open(seat, group, &names, now.tick);
                 }
-                Effect::Unseat { seat, end } => self.doors.close(seat, end),
+                Effect::Unseat { seat, end: _ } => self.doors.close(seat),
                 Effect::Publish {
                     group,
                     generation,

@@ -23,7 +23,7 @@ use crate::ids::ShardId;
 use crate::journal::schema::{self, SchemaError};
 use crate::journal::{Batch, Done, Durability, Journal, LoadError, Loaded};
 
-const LOCK: &str = "LOCK";
+pub(super) const LOCK: &str = "LOCK";
 /// A record has two bytes for its shard.
 const SHARDS_MAX: u32 = 1 << 16;
 /// A batch may have that many bytes; a record of it 64 MiB, its key 65,535 bytes.

@@ -47,6 +47,7 @@
 
 mod carrier;
 mod config;
+mod examine;
 mod frame;
 mod heard;
 mod index;
@@ -64,4 +65,5 @@ mod tests;
 use crate::disk;
 
 pub use config::{Damage, OpenError, Quarantined, Repair, StoreConfig};
+pub use examine::{Examined, ExaminedSegment, Logged};
 pub use journal::{DiskJournal, Usage};

@@ -4,6 +4,7 @@ mod crash;
 mod faults;
 mod format;
 mod loads;
+mod replay;
 mod rot;
 mod space;
 mod thread;
