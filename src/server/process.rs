@@ -128,6 +128,11 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
     signals.next().await;
     tracing::info!("stopping");
     admin.set_ready(false);
+    stop(server, &engine, &mut signals).await
+}
+
+/// Stops in order, or at once by a second signal.
+async fn stop(server: Server<Broker>, engine: &Engine, signals: &mut Signals) -> ExitCode {
     tokio::select! {
         all_answered = server.stop(STOP_TIME_MAX) => {
             if !all_answered {

@@ -188,6 +188,7 @@ fn what_an_engine_has_acknowledged_is_exported_and_the_directory_stays_as_it_was
         .journal(Arc::clone(&journal))
         .open()
         .unwrap();
+    engine.wait_until_loaded().wait().unwrap();
     for (group, partition) in [("b", 1), ("a", 0), ("b", 0)] {
         let commit = CommitRequest::new(group).offset("topic", partition, 7);
         engine.commit(commit).wait().unwrap();
