@@ -238,6 +238,10 @@ fn a_transaction_that_hangs_is_aborted_when_its_time_is_up_and_its_producer_fenc
     assert_eq!(bench.add(by, &[0], V2), Err(TxnError::ProducerFenced));
     // A client of version 2 that aborts it meanwhile goes on where the coordinator is.
     assert_eq!(bench.end(by, false, V2), Ok(producer(101, 1)));
+    // And one that says who it was, unless another was faster.
+    assert_eq!(bench.init(Some(by)), Ok(producer(101, 1)));
+    assert_eq!(bench.init(None), Ok(producer(101, 2)));
+    assert_eq!(bench.init(Some(by)), Err(TxnError::ProducerFenced));
 }
 
 #[test]
