@@ -14,6 +14,7 @@ mod hostile;
 mod metadata;
 mod produce_fetch;
 mod transactions;
+mod transactions_kept;
 mod waiting;
 
 #[path = "../wire/schema.rs"]

@@ -34,12 +34,12 @@ const TRANSACTION_ABORTABLE: i16 = 120;
 
 /// A producer with a transactional id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Writer {
-    id: &'static str,
-    producer: (i64, i16),
+pub(crate) struct Writer {
+    pub(crate) id: &'static str,
+    pub(crate) producer: (i64, i16),
 }
 
-fn init_as(
+pub(crate) fn init_as(
     client: &mut Client,
     version: i16,
     request: &InitProducerIdRequest<'_>,
@@ -49,7 +49,7 @@ fn init_as(
     (given.error_code, (given.producer_id, given.producer_epoch))
 }
 
-fn request(id: &str) -> InitProducerIdRequest<'_> {
+pub(crate) fn request(id: &str) -> InitProducerIdRequest<'_> {
     InitProducerIdRequest {
         transactional_id: Some(id),
         transaction_timeout_ms: 60_000,
@@ -58,7 +58,7 @@ fn request(id: &str) -> InitProducerIdRequest<'_> {
 }
 
 /// Begins, waiting for the end of what an earlier one left open.
-fn init(client: &mut Client, id: &'static str) -> Writer {
+pub(crate) fn init(client: &mut Client, id: &'static str) -> Writer {
     loop {
         match init_as(client, 5, &request(id)) {
             (NONE, producer) => return Writer { id, producer },
@@ -89,7 +89,13 @@ fn add(client: &mut Client, version: i16, by: Writer, topics: &[(&str, &[i32])])
 }
 
 /// Writes one record; the sequence is counted from the beginning of the epoch.
-fn write(client: &mut Client, version: i16, topic: &Topic, by: Writer, sequence: i32) -> i16 {
+pub(crate) fn write(
+    client: &mut Client,
+    version: i16,
+    topic: &Topic,
+    by: Writer,
+    sequence: i32,
+) -> i16 {
     let (id, epoch) = by.producer;
     let records = batch_with(TRANSACTIONAL, b"v", (id, epoch, sequence));
     let mut request = produce_request(topic, version, -1, &records);
@@ -99,7 +105,7 @@ fn write(client: &mut Client, version: i16, topic: &Topic, by: Writer, sequence:
     response.responses[0].partition_responses[0].error_code
 }
 
-fn end(client: &mut Client, version: i16, by: Writer, committed: bool) -> (i16, Writer) {
+pub(crate) fn end(client: &mut Client, version: i16, by: Writer, committed: bool) -> (i16, Writer) {
     let request = EndTxnRequest {
         transactional_id: by.id,
         producer_id: by.producer.0,
@@ -117,7 +123,11 @@ fn end(client: &mut Client, version: i16, by: Writer, committed: bool) -> (i16, 
 }
 
 /// Reads partition 0 from the start: last stable offset, bytes of records, aborted transactions.
-fn fetch(client: &mut Client, topic: &Topic, committed: bool) -> (i64, usize, Vec<(i64, i64)>) {
+pub(crate) fn fetch(
+    client: &mut Client,
+    topic: &Topic,
+    committed: bool,
+) -> (i64, usize, Vec<(i64, i64)>) {
     let mut request = fetch_request(topic, 12, 0);
     request.isolation_level = committed.into();
     let body = client.ask(ApiKey::Fetch, 12, &request);
@@ -133,7 +143,7 @@ fn fetch(client: &mut Client, topic: &Topic, committed: bool) -> (i64, usize, Ve
     )
 }
 
-fn describe(client: &mut Client, id: &str) -> (i16, String, Vec<(String, Vec<i32>)>) {
+pub(crate) fn describe(client: &mut Client, id: &str) -> (i16, String, Vec<(String, Vec<i32>)>) {
     let request = DescribeTransactionsRequest {
         transactional_ids: vec![id],
     };
@@ -368,7 +378,13 @@ fn a_transaction_that_hangs_is_aborted_by_its_timeout() {
 }
 
 /// Commits the offset of partition 0 in the transaction.
-fn stage(client: &mut Client, version: i16, topic: &Topic, by: Writer, offset: i64) -> i16 {
+pub(crate) fn stage(
+    client: &mut Client,
+    version: i16,
+    topic: &Topic,
+    by: Writer,
+    offset: i64,
+) -> i16 {
     let request = TxnOffsetCommitRequest {
         transactional_id: by.id,
         group_id: "readers",
@@ -391,7 +407,7 @@ fn stage(client: &mut Client, version: i16, topic: &Topic, by: Writer, offset: i
 }
 
 /// The committed offset, if it is stable.
-fn committed(client: &mut Client, topic: &Topic) -> (i16, i64) {
+pub(crate) fn committed(client: &mut Client, topic: &Topic) -> (i16, i64) {
     let request = OffsetFetchRequest {
         groups: vec![OffsetFetchRequestGroup {
             group_id: "readers",
@@ -513,107 +529,4 @@ fn offsets_for_readers_of_committed_records_end_at_the_last_stable_one() {
         response.topics[0].partitions[0].offset
     };
     assert_eq!((latest(0), latest(1)), (1, 0));
-}
-
-/// A data directory that is not there yet.
-fn fresh_dir(name: &str) -> String {
-    let dir = format!("{}/transactions-{name}", env!("CARGO_TARGET_TMPDIR"));
-    let _ = std::fs::remove_dir_all(&dir);
-    dir
-}
-
-#[test]
-fn a_transaction_outlives_a_server_that_is_killed() {
-    let dir = fresh_dir("outlives");
-    let node = Node::start(&["--data-dir", &dir]);
-    let mut client = node.connect();
-    let topic = create(&mut client, "outlives", 1);
-    let first = init(&mut client, "long");
-    assert_eq!(write(&mut client, 12, &topic, first, 0), NONE);
-    let (code, second) = end(&mut client, 5, first, false);
-    assert_eq!(code, NONE);
-    assert_eq!(write(&mut client, 12, &topic, second, 0), NONE);
-    assert_eq!(stage(&mut client, 5, &topic, second, 7), NONE);
-    // By SIGKILL.
-    drop(node);
-    let node = Node::start(&["--data-dir", &dir]);
-    let mut client = node.connect();
-    let (code, state, topics) = describe(&mut client, "long");
-    assert_eq!((code, state.as_str()), (NONE, "Ongoing"));
-    assert_eq!(topics, [("outlives".to_owned(), vec![0])]);
-    let aborted = vec![(first.producer.0, 0)];
-    let seen = fetch(&mut client, &topic, true);
-    assert_eq!((seen.0, seen.2.clone()), (2, aborted.clone()));
-    assert_eq!(committed(&mut client, &topic), (88, -1));
-    let stale = write(&mut client, 12, &topic, first, 1);
-    assert_eq!(stale, INVALID_PRODUCER_EPOCH);
-    assert_eq!(write(&mut client, 12, &topic, second, 1), NONE);
-    let (code, third) = end(&mut client, 5, second, true);
-    assert_eq!((code, third.producer.1), (NONE, 2));
-    assert_eq!(committed(&mut client, &topic), (NONE, 7));
-    let seen = fetch(&mut client, &topic, true);
-    assert_eq!((seen.0, seen.2), (5, aborted));
-    drop(node);
-    let node = Node::start(&["--data-dir", &dir]);
-    let mut client = node.connect();
-    assert_eq!(fetch(&mut client, &topic, true).0, 5);
-    assert_eq!(end(&mut client, 5, second, true), (NONE, third));
-    let given = init(&mut client, "another").producer.0;
-    assert_ne!(given, first.producer.0);
-}
-
-#[test]
-fn a_transaction_that_hangs_over_a_restart_is_aborted_by_its_timeout() {
-    let dir = fresh_dir("hangs");
-    let node = Node::start(&["--data-dir", &dir]);
-    let mut client = node.connect();
-    let topic = create(&mut client, "hangs", 1);
-    let mut short = request("short");
-    short.transaction_timeout_ms = 2_000;
-    let (code, producer) = init_as(&mut client, 5, &short);
-    assert_eq!(code, NONE);
-    let by = Writer {
-        id: "short",
-        producer,
-    };
-    assert_eq!(write(&mut client, 12, &topic, by, 0), NONE);
-    drop(node);
-    let node = Node::start(&["--data-dir", &dir]);
-    let mut client = node.connect();
-    while describe(&mut client, "short").1 != "CompleteAbort" {
-        std::thread::yield_now();
-    }
-    let (stable, _, aborted) = fetch(&mut client, &topic, true);
-    assert_eq!((stable, aborted), (2, vec![(producer.0, 0)]));
-}
-
-#[test]
-fn a_damaged_log_of_transactions_is_refused_with_a_sentence() {
-    let dir = fresh_dir("damaged");
-    let node = Node::start(&["--data-dir", &dir]);
-    let mut client = node.connect();
-    init(&mut client, "one");
-    init(&mut client, "two");
-    drop(node);
-    let log = format!("{dir}/transactions/transactions.log");
-    let mut bytes = std::fs::read(&log).unwrap();
-    bytes[40] ^= 1;
-    std::fs::write(&log, &bytes).unwrap();
-    let start = |args: &[&str]| {
-        std::process::Command::new(env!("CARGO_BIN_EXE_takhin-coordinator"))
-            .args(["--listen", "127.0.0.1:0", "--data-dir", &dir])
-            .args(args)
-            .output()
-            .unwrap()
-    };
-    let refused = start(&[]);
-    let said = String::from_utf8(refused.stderr).unwrap();
-    assert_eq!(refused.status.code(), Some(2), "{said}");
-    assert!(
-        said.contains("transactions.log' is damaged at byte 20"),
-        "{said}"
-    );
-    assert_eq!(std::fs::read(&log).unwrap(), bytes);
-    Node::start(&["--data-dir", &dir, "--repair", "quarantine"]).stop();
-    Node::start(&["--data-dir", &dir]).stop();
 }
