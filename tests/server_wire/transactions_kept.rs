@@ -37,7 +37,7 @@ fn a_transaction_outlives_a_server_that_is_killed() {
     assert_eq!(topics, [("outlives".to_owned(), vec![0])]);
     let aborted = vec![(first.producer.0, 0)];
     let seen = fetch(&mut client, &topic, true);
-    assert_eq!((seen.0, seen.2.clone()), (2, aborted.clone()));
+    assert_eq!((seen.0, seen.2), (2, aborted.clone()));
     assert_eq!(committed(&mut client, &topic), (88, -1));
     let stale = write(&mut client, 12, &topic, first, 1);
     assert_eq!(stale, INVALID_PRODUCER_EPOCH);
