@@ -174,7 +174,7 @@ fn open_transactions(
     let (dir, damage) = place.unzip();
     let damage = damage.unwrap_or_default();
     Coordinator::open(dir.as_deref(), damage, limits, engine.now()).map_err(|error| {
-        let dir = cli.data_dir.as_deref().unwrap_or(Path::new(""));
+        let dir = cli.data_dir.as_deref().unwrap_or_else(|| Path::new(""));
         StartError::DataDir(dir.display().to_string(), DataError::Transactions(error))
     })
 }

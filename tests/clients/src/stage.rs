@@ -472,7 +472,7 @@ impl Actor {
             }
             ["error", ..] => return Err(Failure::new("a member gave up")),
             ["group" | "state" | "member" | "offset" | "value", ..] => {
-                self.answer.push(line.to_owned())
+                self.answer.push(line.to_owned());
             }
             _ => return Err(Failure::new("a line that no driver should say")),
         }
