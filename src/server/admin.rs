@@ -20,20 +20,23 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::engine::Engine;
+use crate::topics::Topics;
 
 /// What the endpoint tells.
 #[derive(Debug)]
 pub(super) struct Admin {
     engine: Engine,
+    topics: Arc<Topics>,
     // Written by the process when it serves and when it stops, read by any probe.
     ready: AtomicBool,
 }
 
 impl Admin {
     /// An endpoint of a server that is not ready yet.
-    pub(super) fn new(engine: Engine) -> Self {
+    pub(super) fn new(engine: Engine, topics: Arc<Topics>) -> Self {
         Self {
             engine,
+            topics,
             ready: AtomicBool::new(false),
         }
     }
@@ -95,7 +98,7 @@ impl Admin {
         respond(status, text)
     }
 
-    /// Ready is a server that takes work, all of whose shards do.
+    /// Ready is a server that takes work, all of whose shards do, and whose topics do.
     fn readiness(&self) -> (StatusCode, String) {
         let failed = self.engine.failed_shards();
         // Acquire: pairs with the release in `set_ready`.
@@ -104,6 +107,9 @@ impl Admin {
         } else if !failed.is_empty() {
             let numbers: Vec<String> = failed.iter().map(|shard| shard.0.to_string()).collect();
             let text = format!("failed shards: {}\n", numbers.join(", "));
+            (StatusCode::SERVICE_UNAVAILABLE, text)
+        } else if !self.topics.is_healthy() {
+            let text = "the topics' disk failed\n".to_owned();
             (StatusCode::SERVICE_UNAVAILABLE, text)
         } else {
             (StatusCode::OK, "ok\n".to_owned())

@@ -15,20 +15,26 @@ use std::sync::Arc;
 use super::cli::RepairMode;
 use crate::config::Config;
 use crate::store::{DiskJournal, OpenError, Repair, StoreConfig};
+use crate::topics::{self, DiskConfig, Topics, TopicsConfig};
 
 /// What a data directory holds, opened.
 #[derive(Debug)]
 pub(super) struct Data {
     pub(super) journal: Arc<DiskJournal>,
+    pub(super) topics: Topics,
 }
 
 impl Data {
     /// Opens the directory, or makes it. Where the configuration leaves the number of shards open,
     /// the journal's own is taken and set in it.
+    ///
+    /// The topics are only looked at before the journal is open, so that whichever of the two
+    /// refuses, nothing was changed.
     pub(super) fn open(
         dir: &Path,
         repair: RepairMode,
         config: &mut Config,
+        topics: TopicsConfig,
     ) -> Result<Self, DataError> {
         refuse_alien(dir)?;
         let groups = dir.join(GROUPS);
@@ -43,9 +49,19 @@ impl Data {
             },
             ..StoreConfig::default()
         };
+        let disk = DiskConfig {
+            repair: match repair {
+                RepairMode::Refuse => topics::Repair::Refuse,
+                RepairMode::Quarantine => topics::Repair::Quarantine,
+            },
+            ..DiskConfig::default()
+        };
+        let examined = Topics::examine(dir.join(TOPICS), topics, disk);
+        let examined = examined.map_err(DataError::Topics)?;
         let journal = DiskJournal::open(&groups, store, config.takhin_shards);
         let journal = Arc::new(journal.map_err(DataError::Groups)?);
-        Ok(Self { journal })
+        let topics = examined.open().map_err(DataError::Topics)?;
+        Ok(Self { journal, topics })
     }
 }
 
@@ -86,6 +102,8 @@ pub(super) enum DataError {
     Alien,
     /// The journal of groups and offsets.
     Groups(OpenError),
+    /// The topics.
+    Topics(topics::OpenError),
 }
 
 impl fmt::Display for DataError {
@@ -94,15 +112,17 @@ impl fmt::Display for DataError {
             Self::Unreadable(error) => write!(f, "it cannot be read: {error}"),
             Self::Alien => f.write_str("it is not empty, and nothing of this server is in it"),
             Self::Groups(error @ OpenError::Corrupt(_)) => {
-                write!(
-                    f,
-                    "in '{GROUPS}', {error} (--repair quarantine goes on without it)"
-                )
+                write!(f, "in '{GROUPS}', {error}; {HINT}")
             }
+            Self::Topics(error @ topics::OpenError::Corrupt(_)) => {
+                write!(f, "in '{TOPICS}', {error}; {HINT}")
+            }
+            Self::Topics(error) => write!(f, "in '{TOPICS}', {error}"),
             Self::Groups(error) => write!(f, "in '{GROUPS}', {error}"),
         }
     }
 }
 
+const HINT: &str = "'--repair quarantine' skips what is damaged, where that can be done";
 const GROUPS: &str = "groups";
 const TOPICS: &str = "topics";

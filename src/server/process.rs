@@ -86,16 +86,20 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let mut builder = Engine::builder(config.clone());
-    if let Some(data) = &data {
-        builder = builder.journal(Arc::clone(&data.journal));
-    }
+    let topics = Arc::new(match data {
+        Some(data) => {
+            builder = builder.journal(data.journal);
+            data.topics
+        }
+        None => Topics::new(topics(&config)),
+    });
     let engine = match builder.open() {
         Ok(engine) => engine,
         Err(error) => return fail(&format!("cannot start the engine: {error}")),
     };
     say_durability(cli, &engine);
     let metrics = Arc::clone(engine.metrics());
-    let admin = Arc::new(Admin::new(engine.clone()));
+    let admin = Arc::new(Admin::new(engine.clone(), Arc::clone(&topics)));
     for listener in admin_listener {
         if let Ok(address) = listener.local_addr() {
             tracing::info!("admin on http://{address}");
@@ -104,7 +108,6 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
     }
     let clock = Arc::clone(engine.clock());
     let advertised = cli.advertise.as_ref().map(|it| (it.host.clone(), it.port));
-    let topics = Arc::new(Topics::new(topics(&config)));
     let broker = Broker::new(engine, topics, config.clone(), advertised);
     let server = Server::start(broker, listeners, &config, metrics, clock);
     admin.set_ready(true);
@@ -128,7 +131,8 @@ fn open_data(cli: &Cli, config: &mut Config) -> Result<Option<Data>, StartError>
     let Some(dir) = &cli.data_dir else {
         return Ok(None);
     };
-    let opened = Data::open(dir, cli.repair, config);
+    let topics = topics(config);
+    let opened = Data::open(dir, cli.repair, config, topics);
     opened
         .map(Some)
         .map_err(|error| StartError::DataDir(dir.display().to_string(), error))

@@ -91,13 +91,13 @@ impl DiskJournal {
         shards: u32,
     ) -> Result<Self, OpenError> {
         config.check()?;
+        if shards > SHARDS_MAX {
+            return Err(OpenError::Config("a journal has at most 65,536 shards"));
+        }
         // Before the lock file is made: what is not ours is left as it is.
         let names = disk.list().map_err(at("listing the directory"))?;
         if !names.iter().any(|name| name == LOCK) {
             refuse_strays(&names)?;
-        }
-        if shards > SHARDS_MAX {
-            return Err(OpenError::Config("a journal has at most 65,536 shards"));
         }
         let lock = disk.lock(LOCK).map_err(at("locking the directory"))?;
         let lock = lock.ok_or(OpenError::Locked)?;

@@ -320,6 +320,12 @@ impl Partition {
         log.wake();
     }
 
+    /// Up to where files may go; `None`: the partition is closed, which says nothing of them.
+    pub(super) fn swept_before(&self) -> Option<i64> {
+        let log = self.log.lock();
+        (!log.closed).then_some(log.start)
+    }
+
     /// Everything on its way has failed; whoever waits for it is told.
     pub(super) fn refuse_pending(&self, error: &TopicError) {
         self.fail(&mut self.log.lock(), error);

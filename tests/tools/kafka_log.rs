@@ -42,7 +42,7 @@ fn told_by(engine: &Engine, groups: &BTreeSet<String>, modern: &BTreeSet<String>
                 let value = partition.committed.as_ref().unwrap();
                 lines.push(format!(
                     "offset\t{group}\t{}\t{}\t{}\t{}",
-                    partition.partition, value.offset, value.leader_epoch, value.metadata
+                    partition.partition, value.offset, value.leader_epoch, &*value.metadata
                 ));
             }
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::topic_errors::Refused;
 use super::{Broker, Remembered};
 use crate::engine::{Answer, Outcome};
 use crate::server::service::{Answer as Later, Handled};
@@ -134,6 +135,23 @@ impl Call<'_> {
             }
         }
         write(outcomes, head, self.out)
+    }
+
+    /// Writes the answer once all changes of topics so far are durable, or says that they are not.
+    pub(super) fn when_synced(
+        &mut self,
+        write: impl FnOnce(Result<(), Refused>, Head, &mut Vec<u8>) -> Handled + Send + 'static,
+    ) -> Handled {
+        let head = self.head();
+        match self.broker.topics.synced().now() {
+            Ok(synced) => write(synced.map_err(Refused::from), head, self.out),
+            Err(synced) => later(async move {
+                let synced = synced.await.map_err(Refused::from);
+                let mut out = Vec::new();
+                let handled = write(synced, head, &mut out);
+                finished(handled, out).await
+            }),
+        }
     }
 
     /// How long a request without an answer is kept before its connection is closed.

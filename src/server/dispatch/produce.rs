@@ -1,10 +1,12 @@
 //! `Produce`: appends record batches.
 
-use super::call::Call;
+use std::borrow::Cow;
+
+use super::call::{Call, Head, finished, later};
 use super::topic_errors::Refused;
-use crate::ids::TopicName;
-use crate::server::service::Handled;
-use crate::topics::{self, Appended, TopicError, TopicKey};
+use crate::ids::{TopicId, TopicName};
+use crate::server::service::{Answer, Handled};
+use crate::topics::{self, Appended, Durable, TopicError, TopicKey};
 use crate::wire::ErrorCode;
 use crate::wire::codec::{DecodeError, Message};
 use crate::wire::messages::{
@@ -12,8 +14,28 @@ use crate::wire::messages::{
     ProduceResponsePartition, ProduceResponseTopic,
 };
 
-/// What became of the partitions of one topic.
-type Outcomes = Vec<Result<Appended, Refused>>;
+/// One topic of a request, and what became of its partitions.
+struct Topic<'a> {
+    id: TopicId,
+    name: Cow<'a, str>,
+    partitions: Vec<(i32, Outcome)>,
+}
+
+/// What became of a batch.
+enum Outcome {
+    Told(Result<Appended, Refused>),
+    /// It is on its way to the disk.
+    OnItsWay(Durable<Appended>),
+}
+
+impl From<Durable<Appended>> for Outcome {
+    fn from(durable: Durable<Appended>) -> Self {
+        match durable.now() {
+            Ok(told) => Self::Told(told.map_err(Refused::from)),
+            Err(durable) => Self::OnItsWay(durable),
+        }
+    }
+}
 
 impl Call<'_> {
     pub(super) fn produce(&mut self) -> Result<Handled, DecodeError> {
@@ -28,39 +50,41 @@ impl Call<'_> {
         ) {
             return Ok(Handled::Close);
         }
-        let outcomes: Vec<Outcomes> = match refusal_of_all(&request) {
-            None => {
-                let topics = request.topic_data.iter();
-                topics.map(|topic| self.append_all(topic)).collect()
-            }
-            Some(refused) => {
-                let topics = request.topic_data.iter();
-                let all = |topic: &ProduceRequestTopic<'_>| {
-                    vec![Err(refused.clone()); topic.partition_data.len()]
-                };
-                topics.map(all).collect()
-            }
-        };
+        let refused = refusal_of_all(&request);
+        let topics = request.topic_data.iter();
+        let topics: Vec<Topic<'_>> = topics
+            .map(|topic| Topic {
+                id: topic.topic_id,
+                name: Cow::Borrowed(topic.name),
+                partitions: self.append_all(topic, refused.as_ref()),
+            })
+            .collect();
+        let mut outcomes = topics.iter().flat_map(|topic| &topic.partitions);
         if request.acks == 0 {
             // The client waits for no answer. A closed connection is the one way to tell it that
             // something went wrong, and Kafka's.
-            let all_well = outcomes.iter().flatten().all(Result::is_ok);
-            return Ok(if all_well {
-                Handled::NoReply
-            } else {
+            let is_refused = |(_, it): &(i32, Outcome)| matches!(it, Outcome::Told(Err(_)));
+            return Ok(if outcomes.any(is_refused) {
                 Handled::Close
+            } else {
+                Handled::NoReply
             });
         }
-        let topics = request.topic_data.iter().zip(&outcomes);
-        Ok(self.reply(&ProduceResponse {
-            responses: topics
-                .map(|(topic, outcomes)| tell(topic, outcomes))
-                .collect(),
-            ..Default::default()
-        }))
+        if outcomes.any(|(_, outcome)| matches!(outcome, Outcome::OnItsWay(_))) {
+            let owned = topics.into_iter().map(|topic| Topic {
+                name: Cow::Owned(topic.name.into_owned()),
+                ..topic
+            });
+            return Ok(later(wait_and_tell(owned.collect(), self.head())));
+        }
+        Ok(tell(&topics, self.head(), self.out))
     }
 
-    fn append_all(&self, topic: &ProduceRequestTopic<'_>) -> Outcomes {
+    fn append_all(
+        &self,
+        topic: &ProduceRequestTopic<'_>,
+        refused: Option<&Refused>,
+    ) -> Vec<(i32, Outcome)> {
         let key = if self.header.version >= 13 {
             TopicKey::Id(topic.topic_id)
         } else {
@@ -68,25 +92,41 @@ impl Call<'_> {
         };
         let partitions = topic.partition_data.iter();
         partitions
-            .map(|partition| self.append(&key, partition).map_err(Refused::from))
+            .map(|partition| {
+                let outcome = match refused {
+                    Some(refused) => Outcome::Told(Err(refused.clone())),
+                    None => self.append(&key, partition),
+                };
+                (partition.index, outcome)
+            })
             .collect()
     }
 
-    fn append(
-        &self,
-        key: &TopicKey,
-        partition: &ProduceRequestPartition<'_>,
-    ) -> Result<Appended, TopicError> {
+    fn append(&self, key: &TopicKey, partition: &ProduceRequestPartition<'_>) -> Outcome {
         let records = partition.records.unwrap_or_default();
+        let refuse = |error| Outcome::Told(Err(Refused::from(error)));
         if records.is_empty() {
-            return Err(TopicError::InvalidRecord);
+            return refuse(TopicError::InvalidRecord);
         }
         if self.header.version < ZSTD_SINCE && topics::is_zstd(records) {
-            return Err(TopicError::UnsupportedCompressionType);
+            return refuse(TopicError::UnsupportedCompressionType);
         }
         let topics = &self.broker.topics;
-        topics.produce(key, partition.index, records, self.now.wall)
+        let appended = topics.append(key, partition.index, records, self.now.wall);
+        Outcome::from(appended)
     }
+}
+
+/// Waits until every batch is durable or refused.
+async fn wait_and_tell(mut topics: Vec<Topic<'static>>, head: Head) -> Answer {
+    for (_, outcome) in topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+        if let Outcome::OnItsWay(durable) = outcome {
+            *outcome = Outcome::Told(durable.await.map_err(Refused::from));
+        }
+    }
+    let mut out = Vec::new();
+    let handled = tell(&topics, head, &mut out);
+    finished(handled, out).await
 }
 
 /// Why nothing of the request can be carried out.
@@ -100,31 +140,40 @@ fn refusal_of_all(request: &ProduceRequest<'_>) -> Option<Refused> {
         .map(|_| Refused::from(TopicError::InvalidTxnState))
 }
 
-fn tell<'a>(
-    topic: &ProduceRequestTopic<'a>,
-    outcomes: &'a [Result<Appended, Refused>],
-) -> ProduceResponseTopic<'a> {
-    let partitions = topic.partition_data.iter().zip(outcomes);
-    let partition_responses = partitions.map(|(partition, outcome)| match outcome {
-        Ok(appended) => ProduceResponsePartition {
-            index: partition.index,
-            base_offset: appended.base_offset,
-            log_append_time_ms: appended.log_append_time.map_or(-1, |time| time.0),
-            log_start_offset: appended.log_start_offset,
-            ..Default::default()
-        },
-        Err(refused) => ProduceResponsePartition {
-            index: partition.index,
-            error_code: refused.code.0,
-            base_offset: -1,
-            error_message: Some(&refused.message),
-            ..Default::default()
-        },
+fn tell(topics: &[Topic<'_>], head: Head, out: &mut Vec<u8>) -> Handled {
+    let responses = topics.iter().map(|topic| ProduceResponseTopic {
+        topic_id: topic.id,
+        name: &topic.name,
+        partition_responses: topic.partitions.iter().map(tell_one).collect(),
     });
-    ProduceResponseTopic {
-        topic_id: topic.topic_id,
-        name: topic.name,
-        partition_responses: partition_responses.collect(),
+    let response = ProduceResponse {
+        responses: responses.collect(),
+        ..Default::default()
+    };
+    head.write(&response, out)
+}
+
+fn tell_one((index, outcome): &(i32, Outcome)) -> ProduceResponsePartition<'_> {
+    let (error_code, message) = match outcome {
+        Outcome::Told(Ok(appended)) => {
+            return ProduceResponsePartition {
+                index: *index,
+                base_offset: appended.base_offset,
+                log_append_time_ms: appended.log_append_time.map_or(-1, |time| time.0),
+                log_start_offset: appended.log_start_offset,
+                ..Default::default()
+            };
+        }
+        Outcome::Told(Err(refused)) => (refused.code, Some(&refused.message[..])),
+        // Told before it is durable it would be a lie; whoever asks again is told the truth.
+        Outcome::OnItsWay(_) => (ErrorCode::REQUEST_TIMED_OUT, None),
+    };
+    ProduceResponsePartition {
+        index: *index,
+        error_code: error_code.0,
+        base_offset: -1,
+        error_message: message,
+        ..Default::default()
     }
 }
 

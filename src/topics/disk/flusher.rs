@@ -331,9 +331,10 @@ impl Work {
         loop {
             let mut has_removed = false;
             for partition in partitions {
-                let start = partition.log.lock().start;
-                let shelf = partition.shelf.as_ref();
-                has_removed |= shelf.is_some_and(|shelf| shelf.sweep(start));
+                // Of a topic that is being deleted nothing goes before the catalog says so.
+                if let (Some(start), Some(shelf)) = (partition.swept_before(), &partition.shelf) {
+                    has_removed |= shelf.sweep(start);
+                }
             }
             if !has_removed {
                 return;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::now;
 use crate::process::{Heard, Process, Speaker};
-use crate::server::Server;
+use crate::server::{Server, workspace};
 use crate::{Client, Failure, install, parse};
 
 /// How long any single thing may take that is not bounded more tightly: a JVM starts slowly on
@@ -115,6 +115,49 @@ impl Stage {
         })
     }
 
+    /// Takes a server that keeps its data on disk, before anybody has come; whether there is one.
+    pub(crate) fn keep_data(&mut self) -> Result<bool, Failure> {
+        let place = workspace().join("target/tmp").join(&self.group);
+        if place.exists() {
+            std::fs::remove_dir_all(&place)?;
+        }
+        std::fs::create_dir_all(&place)?;
+        match Server::start_keeping(&place.join("data"))? {
+            Some(server) => self.server = server,
+            None => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Ends the server as `kill -9` does, and starts it again on its data.
+    pub(crate) fn kill_server(&mut self) -> Result<(), Failure> {
+        self.log("(the server is killed)");
+        self.server.kill_and_restart()?;
+        self.log("(the server is back)");
+        Ok(())
+    }
+
+    /// Lets members commit, without waiting for it; how often each had committed before.
+    pub(crate) fn order_commit(&mut self, members: &[MemberName]) -> Result<Vec<u32>, Failure> {
+        let before = members.iter().map(|m| self.of(*m).commits).collect();
+        for member in members {
+            self.actors[member.0].process.tell("commit")?;
+        }
+        Ok(before)
+    }
+
+    /// Waits until each member has committed once more than before.
+    pub(crate) fn await_commit(
+        &mut self,
+        members: &[MemberName],
+        before: &[u32],
+    ) -> Result<(), Failure> {
+        self.wait("every commit is answered", LIMIT, |stage| {
+            let mut all = members.iter().zip(before);
+            all.all(|(m, before)| stage.of(*m).commits > *before)
+        })
+    }
+
     /// Writes a line for the person who watches, past the capture of the test harness.
     pub(crate) fn note(&self, words: &str) {
         install::note(&format!(
@@ -182,17 +225,8 @@ impl Stage {
 
     /// Lets members commit all that they were given, and waits until each has said so.
     pub(crate) fn commit(&mut self, members: &[MemberName]) -> Result<(), Failure> {
-        let before: Vec<u32> = members.iter().map(|m| self.of(*m).commits).collect();
-        for member in members {
-            self.actors[member.0].process.tell("commit")?;
-        }
-        let all = |stage: &Self| {
-            members
-                .iter()
-                .zip(&before)
-                .all(|(m, before)| stage.of(*m).commits > *before)
-        };
-        self.wait("every commit is answered", LIMIT, all)
+        let before = self.order_commit(members)?;
+        self.await_commit(members, &before)
     }
 
     /// What a member said that it last committed.
@@ -225,6 +259,12 @@ impl Stage {
 
     /// Gives the tool a command and returns its lines, or what it said went wrong.
     pub(crate) fn ask(&mut self, command: &str) -> Result<Result<Vec<String>, String>, Failure> {
+        self.order(command)?;
+        self.answer(command)
+    }
+
+    /// Gives the tool a command whose [`Stage::answer`] is waited for later.
+    pub(crate) fn order(&mut self, command: &str) -> Result<(), Failure> {
         let tool = match self.tool {
             Some(tool) => tool,
             None => self.start("tool", "tool", &[])?,
@@ -234,7 +274,14 @@ impl Stage {
         let actor = &mut self.actors[tool.0];
         actor.answer.clear();
         actor.verdict = None;
-        actor.process.tell(command)?;
+        actor.process.tell(command)
+    }
+
+    /// The tool's lines to the last command, or what it said went wrong.
+    pub(crate) fn answer(&mut self, command: &str) -> Result<Result<Vec<String>, String>, Failure> {
+        let tool = self
+            .tool
+            .ok_or_else(|| Failure::new("no command was given"))?;
         self.wait(command, LIMIT, |stage| stage.of(tool).verdict.is_some())?;
         let actor = &mut self.actors[tool.0];
         let lines = std::mem::take(&mut actor.answer);

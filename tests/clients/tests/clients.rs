@@ -23,6 +23,11 @@ macro_rules! client {
             }
 
             #[test]
+            fn goes_on_over_kills_of_the_server() -> Result<(), Failure> {
+                run($client, "server-killed", scenario::server_killed)
+            }
+
+            #[test]
             fn restarts_a_static_member_unnoticed() -> Result<(), Failure> {
                 run($client, "static", scenario::static_restart)
             }
