@@ -23,7 +23,7 @@ use tracing_subscriber::EnvFilter;
 use super::admin::Admin;
 use super::cli::{Cli, Command, HostPort, StartError};
 use super::data::Data;
-use super::dispatch::Broker;
+use super::dispatch::{Broker, OffsetsTopic};
 use super::listener::Server;
 use super::offline;
 use crate::config::Config;
@@ -86,10 +86,15 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let mut builder = Engine::builder(config.clone());
+    let mut offsets_topic = None;
     let topics = Arc::new(match data {
         Some(data) => {
+            let journal = Arc::clone(&data.journal);
+            let shown = OffsetsTopic::new(journal, config.takhin_shards);
+            let topics = data.topics.with_internal(shown.summary());
+            offsets_topic = Some(shown);
             builder = builder.journal(data.journal);
-            data.topics
+            topics
         }
         None => Topics::new(topics(&config)),
     });
@@ -108,7 +113,8 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
     }
     let clock = Arc::clone(engine.clock());
     let advertised = cli.advertise.as_ref().map(|it| (it.host.clone(), it.port));
-    let broker = Broker::new(engine, topics, config.clone(), advertised);
+    let broker =
+        Broker::new(engine, topics, config.clone(), advertised).with_offsets_topic(offsets_topic);
     let server = Server::start(broker, listeners, &config, metrics, clock);
     admin.set_ready(true);
     announce(&addresses);

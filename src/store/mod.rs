@@ -45,6 +45,7 @@
 mod carrier;
 mod config;
 mod examine;
+mod feed;
 mod frame;
 mod index;
 mod journal;
@@ -62,4 +63,5 @@ use crate::disk;
 
 pub use config::{Damage, OpenError, Quarantined, Repair, StoreConfig};
 pub use examine::{Examined, ExaminedSegment, Logged};
+pub use feed::{Fed, Feed, FeedBounds, OURS_FROM};
 pub use journal::{DiskJournal, Usage};

@@ -17,6 +17,8 @@ mod members;
 mod metadata;
 mod offset_rows;
 mod offsets;
+mod offsets_fetch;
+mod offsets_topic;
 mod produce;
 mod producer_ids;
 mod topic_admin;
@@ -37,6 +39,7 @@ use crate::topics::Topics;
 use crate::wire::{ApiKey, HeaderError, RequestHeader};
 use call::Call;
 use fetched::FetchedBytes;
+pub use offsets_topic::OffsetsTopic;
 
 /// The node's number, in every answer that names one.
 const NODE_ID: i32 = 1;
@@ -53,6 +56,8 @@ pub struct Broker {
     advertised: Option<(String, u16)>,
     cluster_id: String,
     fetched: Arc<FetchedBytes>,
+    /// There where the journal can be read.
+    offsets_topic: Option<Arc<OffsetsTopic>>,
     // Told once, when the server stops; requests that wait for records listen.
     stopping: watch::Sender<bool>,
 }
@@ -83,8 +88,17 @@ impl Broker {
             advertised,
             cluster_id,
             fetched: Arc::default(),
+            offsets_topic: None,
             stopping: watch::Sender::new(false),
         }
+    }
+
+    /// Lets the journal be read as the topic `__consumer_offsets`; the topics have to know of it
+    /// (`Topics::with_internal`).
+    #[must_use]
+    pub fn with_offsets_topic(mut self, topic: Option<OffsetsTopic>) -> Self {
+        self.offsets_topic = topic.map(Arc::new);
+        self
     }
 
     /// Whether the server stops.
