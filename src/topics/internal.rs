@@ -1,7 +1,7 @@
 //! A topic that is listed and described like others, and whose records are kept by somebody else.
 //!
 //! Whoever keeps them answers fetches and questions about offsets; here all of that is refused,
-//! as is every change, with the error that Kafka has for its own topics (`InvalidTopic`).
+//! as is every change, with the error that Kafka has for its own topics (`INVALID_TOPIC_EXCEPTION`).
 
 use super::error::TopicError;
 use super::front::Topics;
@@ -27,7 +27,7 @@ impl Topics {
     /// Refuses what changes or reads the records that are kept elsewhere.
     pub(super) fn refuse_internal(&self, key: &TopicKey) -> Result<(), TopicError> {
         match self.internal(key) {
-            Some(_) => Err(TopicError::InvalidTopic),
+            Some(_) => Err(TopicError::InternalTopic),
             None => Ok(()),
         }
     }
