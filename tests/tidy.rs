@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "engine", "wire", "topics", "tools", "store", "group", "config", "error", "ids",
+            "engine", "wire", "topics", "txn", "tools", "store", "group", "config", "error", "ids",
             "metrics", "time",
         ],
     ),
@@ -28,6 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("topics", &["disk", "ids", "time"]),
+    ("txn", &["disk", "ids", "time"]),
     (
         "engine",
         &[

@@ -10,7 +10,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::admin::Admin;
 use super::cli::{Cli, Command, HostPort, StartError};
-use super::data::Data;
+use super::data::{Data, DataError};
 use super::dispatch::{Broker, OffsetsTopic};
 use super::listener::Server;
 use super::offline;
@@ -30,6 +30,7 @@ use crate::config::Config;
 use crate::engine::Durability;
 use crate::engine::Engine;
 use crate::topics::{Topics, TopicsConfig};
+use crate::txn::{self, Coordinator};
 
 /// Runs the `takhin-coordinator` binary: reads the command line, serves, and gives the exit code.
 ///
@@ -86,21 +87,23 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let mut builder = Engine::builder(config.clone());
-    let mut offsets_topic = None;
-    let topics = Arc::new(match data {
+    let (topics, transactions, shown) = match data {
         Some(data) => {
-            let journal = Arc::clone(&data.journal);
-            let shown = OffsetsTopic::new(journal, config.takhin_shards);
-            let topics = data.topics.with_internal(shown.summary());
-            offsets_topic = Some(shown);
+            let shown = OffsetsTopic::new(Arc::clone(&data.journal), config.takhin_shards);
             builder = builder.journal(data.journal);
-            topics
+            let topics = data.topics.with_internal(shown.summary());
+            (topics, Some(data.transactions), Some(shown))
         }
-        None => Topics::new(topics(&config)),
-    });
+        None => (Topics::new(topics(&config)), None, None),
+    };
+    let topics = Arc::new(topics);
     let engine = match builder.open() {
         Ok(engine) => engine,
         Err(error) => return fail(&format!("cannot start the engine: {error}")),
+    };
+    let transactions = match open_transactions(cli, transactions, &config, &engine) {
+        Ok(transactions) => Arc::new(transactions),
+        Err(error) => return refuse(&error),
     };
     say_durability(cli, &engine);
     let metrics = Arc::clone(engine.metrics());
@@ -113,8 +116,15 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
     }
     let clock = Arc::clone(engine.clock());
     let advertised = cli.advertise.as_ref().map(|it| (it.host.clone(), it.port));
-    let broker =
-        Broker::new(engine, topics, config.clone(), advertised).with_offsets_topic(offsets_topic);
+    let broker = Broker::new(
+        engine.clone(),
+        topics,
+        transactions,
+        config.clone(),
+        advertised,
+    );
+    let broker = broker.with_offsets_topic(shown);
+    tokio::spawn(broker.carry_out_transactions());
     let server = Server::start(broker, listeners, &config, metrics, clock);
     admin.set_ready(true);
     announce(&addresses);
@@ -126,6 +136,8 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
             if !all_answered {
                 tracing::warn!("some connections were cut off");
             }
+            engine.shutdown();
+            engine.stopped().await;
             ExitCode::SUCCESS
         }
         () = signals.next() => fail("stopped at once by a second signal"),
@@ -142,6 +154,27 @@ fn open_data(cli: &Cli, config: &mut Config) -> Result<Option<Data>, StartError>
     opened
         .map(Some)
         .map_err(|error| StartError::DataDir(dir.display().to_string(), error))
+}
+
+/// The transactions, in the data directory if there is one.
+fn open_transactions(
+    cli: &Cli,
+    place: Option<(PathBuf, txn::Damage)>,
+    config: &Config,
+    engine: &Engine,
+) -> Result<Coordinator, StartError> {
+    let limits = txn::Limits {
+        timeout_ms_max: config.transaction_max_timeout_ms,
+        expiration_ms: config.transactional_id_expiration_ms,
+        ids_max: usize::try_from(config.takhin_transactional_ids_max).unwrap_or(usize::MAX),
+        ..txn::Limits::default()
+    };
+    let (dir, damage) = place.unzip();
+    let damage = damage.unwrap_or_default();
+    Coordinator::open(dir.as_deref(), damage, limits, engine.now()).map_err(|error| {
+        let dir = cli.data_dir.as_deref().unwrap_or(Path::new(""));
+        StartError::DataDir(dir.display().to_string(), DataError::Transactions(error))
+    })
 }
 
 /// What an acknowledgement is worth.

@@ -9,6 +9,7 @@ mod cluster;
 mod configs;
 mod coordinators;
 mod delete_records;
+mod endings;
 mod fetch;
 mod fetched;
 mod groups;
@@ -19,10 +20,12 @@ mod offset_rows;
 mod offsets;
 mod offsets_fetch;
 mod offsets_topic;
+mod pattern;
 mod produce;
-mod producer_ids;
 mod topic_admin;
 mod topic_errors;
+mod transaction_list;
+mod transactions;
 mod txn_offsets;
 mod versions;
 
@@ -36,6 +39,7 @@ use crate::config::Config;
 use crate::engine::{Engine, MemberHandle};
 use crate::time::Now;
 use crate::topics::Topics;
+use crate::txn::Coordinator;
 use crate::wire::{ApiKey, HeaderError, RequestHeader};
 use call::Call;
 use fetched::FetchedBytes;
@@ -52,6 +56,7 @@ const HANDLES_MAX: usize = 8;
 pub struct Broker {
     engine: Engine,
     topics: Arc<Topics>,
+    transactions: Arc<Coordinator>,
     config: Config,
     advertised: Option<(String, u16)>,
     cluster_id: String,
@@ -77,6 +82,7 @@ impl Broker {
     pub fn new(
         engine: Engine,
         topics: Arc<Topics>,
+        transactions: Arc<Coordinator>,
         config: Config,
         advertised: Option<(String, u16)>,
     ) -> Self {
@@ -84,6 +90,7 @@ impl Broker {
         Self {
             engine,
             topics,
+            transactions,
             config,
             advertised,
             cluster_id,
