@@ -23,7 +23,7 @@ use tracing_subscriber::EnvFilter;
 use super::admin::Admin;
 use super::cli::{Cli, Command, HostPort, StartError};
 use super::data::{Data, DataError};
-use super::dispatch::Broker;
+use super::dispatch::{Broker, OffsetsTopic};
 use super::listener::Server;
 use super::offline;
 use crate::config::Config;
@@ -87,12 +87,14 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let mut builder = Engine::builder(config.clone());
-    let (topics, transactions) = match data {
+    let (topics, transactions, shown) = match data {
         Some(data) => {
+            let shown = OffsetsTopic::new(Arc::clone(&data.journal), config.takhin_shards);
             builder = builder.journal(data.journal);
-            (data.topics, Some(data.transactions))
+            let topics = data.topics.with_internal(shown.summary());
+            (topics, Some(data.transactions), Some(shown))
         }
-        None => (Topics::new(topics(&config)), None),
+        None => (Topics::new(topics(&config)), None, None),
     };
     let topics = Arc::new(topics);
     let engine = match builder.open() {
@@ -121,6 +123,7 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
         config.clone(),
         advertised,
     );
+    let broker = broker.with_offsets_topic(shown);
     tokio::spawn(broker.carry_out_transactions());
     let server = Server::start(broker, listeners, &config, metrics, clock);
     admin.set_ready(true);

@@ -38,6 +38,7 @@ mod durable;
 mod error;
 mod fetch;
 mod front;
+mod internal;
 mod lock;
 mod offsets;
 mod partition;

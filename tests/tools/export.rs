@@ -167,7 +167,7 @@ fn facts() -> impl Strategy<Value = Vec<Record>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn an_export_that_is_imported_is_the_same_again(facts in facts()) {
