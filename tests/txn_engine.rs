@@ -94,6 +94,11 @@ fn staged_offsets_count_for_the_limit_of_a_group() {
     stage(&host.engine, "g", one, 1).wait().unwrap();
     stage(&host.engine, "g", two, 2).wait().unwrap();
     let full = Err(Refusal::Overloaded);
+    let metrics = host.engine.metrics().shard(0);
+    assert_eq!(
+        (metrics.offsets.value(), metrics.offsets_staged.value()),
+        (0, 2)
+    );
     let third = stage(&host.engine, "g", Producer::new(3, 0), 3).wait();
     assert_eq!(third.map(|_| ()), full);
     let plain = host.engine.commit(commit("g", None, 4)).wait();

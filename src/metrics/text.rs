@@ -127,6 +127,9 @@ impl Metrics {
         )?;
         let offsets = self.gauge(|shard| &shard.offsets);
         one(f, "takhin_offsets", "gauge", "Committed offsets.", offsets)?;
+        let staged = self.gauge(|shard| &shard.offsets_staged);
+        let help = "Offsets that open transactions have staged.";
+        one(f, "takhin_offsets_staged", "gauge", help, staged)?;
         let parked = self.gauge(|shard| &shard.parked);
         let help = "Joins and syncs that wait for their answer.";
         one(f, "takhin_group_requests_parked", "gauge", help, parked)?;
