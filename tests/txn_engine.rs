@@ -144,6 +144,21 @@ fn staged_offsets_count_for_the_limit_of_the_node_exactly() {
 }
 
 #[test]
+fn what_is_staged_anew_while_its_transaction_ends_takes_room_of_its_own() {
+    let journal = Ledger::new(Fate::OnCommand);
+    let host = Host::with_journal(config().takhin_offsets_max(1), journal.clone());
+    let producer = Producer::new(1, 0);
+    let staged = stage(&host.engine, "g", producer, 1);
+    journal.settle_all();
+    staged.wait().unwrap();
+    let ended = host.engine.end_txn(end("g", producer, true));
+    let anew = stage(&host.engine, "g", producer, 2);
+    journal.settle_all();
+    ended.wait().unwrap();
+    assert_eq!(anew.wait(), Err(Refusal::Overloaded));
+}
+
+#[test]
 fn a_topic_that_is_gone_takes_along_what_was_staged_for_its_id() {
     let host = Host::new(config());
     let (old, new) = (TopicId([1; 16]), TopicId([2; 16]));
