@@ -69,3 +69,4 @@ pub mod server;
 pub mod topics;
 
 pub(crate) mod atomic;
+pub(crate) mod mutation;

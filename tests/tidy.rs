@@ -35,11 +35,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "store",
-        &["journal", "group", "atomic", "error", "ids", "time"],
+        &[
+            "journal", "group", "atomic", "error", "ids", "mutation", "time",
+        ],
     ),
-    ("journal", &["group", "wire", "error", "ids", "time"]),
+    (
+        "journal",
+        &["group", "wire", "error", "ids", "mutation", "time"],
+    ),
     ("session", &["atomic", "error", "ids", "time"]),
-    ("group", &["error", "ids", "time"]),
+    ("group", &["error", "ids", "mutation", "time"]),
     ("wire", &["error", "ids"]),
     ("config", &[]),
     ("metrics", &[]),
@@ -47,6 +52,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ids", &[]),
     ("time", &[]),
     ("atomic", &[]),
+    ("mutation", &[]),
 ];
 
 /// Files that may be longer than [`LINES_MAX`], each with the reason.

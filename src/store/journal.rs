@@ -19,6 +19,7 @@ use crate::group::{Entry, Record};
 use crate::ids::ShardId;
 use crate::journal::schema::{self, SchemaError};
 use crate::journal::{Batch, Done, Durability, Journal, LoadError};
+use crate::mutation;
 
 const LOCK: &str = "LOCK";
 /// A record has two bytes for its shard.
@@ -286,7 +287,8 @@ pub(super) fn read(
 
 /// What the frame holds; `None`: nothing that we know, which Kafka's loader skips, too.
 fn record(frame: &Frame<'_>) -> Result<Option<Record>, SchemaError> {
-    if frame.flags.has(Flags::MARK) {
+    let is_lost = frame.value().is_none() && mutation::is("tombstones-are-not-read");
+    if frame.flags.has(Flags::MARK) || is_lost {
         return Ok(None);
     }
     match schema::decode(frame.key, frame.value()) {
