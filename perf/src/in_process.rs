@@ -337,7 +337,6 @@ fn beat_by_names(engine: &Engine, share: &[Member], burst: u64, stop: &AtomicBoo
 fn commit_all(engine: &Engine, share: &[Member], partitions: i32, stop: &AtomicBool) -> Done {
     let mut done = Done::new();
     let topic = TopicName::from("orders");
-    let metadata: std::sync::Arc<str> = "".into();
     let mut members = share.iter().cycle();
     let mut offset = 0;
     // Relaxed: nothing is read because of it.
@@ -348,7 +347,7 @@ fn commit_all(engine: &Engine, share: &[Member], partitions: i32, stop: &AtomicB
             partition,
             offset,
             leader_epoch: -1,
-            metadata: std::sync::Arc::clone(&metadata),
+            metadata: "".into(),
             committed_at: None,
         };
         let request = CommitRequest {

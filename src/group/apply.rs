@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::groups::{Group, Groups};
-use super::record::Record;
+use super::record::{OffsetValue, Record};
 use super::request::Producer;
 use crate::mutation;
 use crate::time::Now;
@@ -36,10 +36,12 @@ impl Groups {
                 value: Some(value),
             } => {
                 let facts = &mut self.group_for_facts(group, now).facts;
-                let mut value = value.clone();
-                if mutation::is("apply-forgets-the-leader-epoch") {
-                    value.leader_epoch = -1;
-                }
+                let forgotten = mutation::is("apply-forgets-the-leader-epoch");
+                let forgotten = forgotten.then(|| OffsetValue {
+                    leader_epoch: -1,
+                    ..value.clone()
+                });
+                let value = forgotten.as_ref().unwrap_or(value);
                 facts.offsets.insert(topic, *partition, value);
             }
             Record::Offset {

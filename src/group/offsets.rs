@@ -11,6 +11,7 @@ use super::request::{
     TopicDeletion,
 };
 use super::room;
+use super::row::Row;
 use crate::error::Refusal;
 use crate::ids::{PartitionIndex, ProducerId, TopicId, TopicName};
 use crate::mutation;
@@ -286,7 +287,7 @@ impl Group {
         partition: PartitionIndex,
         records: &mut Vec<Record>,
     ) {
-        let is_committed = self.facts.offsets.get(topic.as_str(), partition).is_some();
+        let is_committed = self.facts.offsets.contains(topic.as_str(), partition);
         if is_committed || self.is_unstable(topic, partition) {
             records.push(self.tombstone(topic, partition));
         }
@@ -300,15 +301,15 @@ impl Group {
         let row = self.facts.offsets.of_topic(deleted.topic.as_str());
         let mut records: Vec<Record> = row
             .into_iter()
-            .flatten()
+            .flat_map(Row::iter)
             .filter(|(_, value)| is_gone(value))
-            .map(|(partition, _)| self.tombstone(&deleted.topic, *partition))
+            .map(|(partition, _)| self.tombstone(&deleted.topic, partition))
             .collect();
         for ((topic, partition), stakes) in self.facts.pending.of_topic(&deleted.topic) {
             let gone = stakes.iter().filter(|(_, value)| is_gone(&value.offset));
             let before = records.len();
             records.extend(gone.map(|(id, _)| self.pending_record(topic, *partition, *id, None)));
-            let is_committed = self.facts.offsets.get(topic.as_str(), *partition).is_some();
+            let is_committed = self.facts.offsets.contains(topic.as_str(), *partition);
             if records.len() > before && !is_committed {
                 // Its transaction's commit may be on its way.
                 records.push(self.tombstone(topic, *partition));
@@ -324,11 +325,11 @@ impl Group {
         }
         let offsets = &self.facts.offsets;
         let require_stable = request.require_stable;
-        let fetch = |topic: &TopicName, partition, value: Option<&OffsetValue>| {
+        let fetch = |topic: &TopicName, partition, value: Option<OffsetValue>| {
             let is_unstable = require_stable && self.is_unstable(topic, partition);
             FetchedPartition {
                 partition,
-                committed: value.filter(|_| !is_unstable).cloned(),
+                committed: value.filter(|_| !is_unstable),
                 is_unstable,
             }
         };
@@ -339,7 +340,7 @@ impl Group {
                     topic: topic.clone(),
                     partitions: row
                         .iter()
-                        .map(|(partition, value)| fetch(topic, *partition, Some(value)))
+                        .map(|(partition, value)| fetch(topic, partition, Some(value)))
                         .collect(),
                 })
                 .collect();

@@ -1,5 +1,7 @@
 //! The facts that outlive us, as records: the shapes of Kafka's `__consumer_offsets`.
 
+use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,6 +12,43 @@ use crate::ids::{
 };
 use crate::time::WallMs;
 
+/// What a consumer keeps beside an offset: a text, nearly always the empty one, which takes no
+/// place of its own.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct OffsetMetadata(Option<Arc<str>>);
+
+impl Deref for OffsetMetadata {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.0.as_deref().unwrap_or("")
+    }
+}
+
+impl From<&str> for OffsetMetadata {
+    fn from(text: &str) -> Self {
+        Self((!text.is_empty()).then(|| text.into()))
+    }
+}
+
+impl From<String> for OffsetMetadata {
+    fn from(text: String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl fmt::Display for OffsetMetadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl fmt::Debug for OffsetMetadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
 /// A committed offset (`OffsetCommitValue`).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct OffsetValue {
@@ -18,7 +57,7 @@ pub struct OffsetValue {
     /// The leader epoch of the last record read (KIP-320), -1: unknown.
     pub leader_epoch: i32,
     /// Whatever the consumer keeps beside the offset.
-    pub metadata: Arc<str>,
+    pub metadata: OffsetMetadata,
     /// When it was committed.
     pub committed_at: WallMs,
     /// When it expires, if a client before KIP-211 said so.

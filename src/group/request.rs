@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::record::OffsetMetadata;
 use crate::ids::{
     Generation, GroupId, InstanceId, MemberId, PartitionIndex, ProducerEpoch, ProducerId, TopicId,
     TopicName,
@@ -179,7 +180,7 @@ pub struct CommitPartition {
     /// The leader epoch of the last record read (KIP-320), -1: unknown.
     pub leader_epoch: i32,
     /// Whatever the consumer wants to keep beside the offset.
-    pub metadata: Arc<str>,
+    pub metadata: OffsetMetadata,
     /// The commit's own time, where an old client sends one.
     pub committed_at: Option<WallMs>,
 }

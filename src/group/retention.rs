@@ -77,7 +77,7 @@ impl Turn<'_> {
         let offsets = facts.offsets.iter();
         offsets
             .filter_map(|(topic, partition, value)| {
-                self.expires_at(ages, (topic, partition), value)
+                self.expires_at(ages, (topic, partition), &value)
             })
             .min()
     }
@@ -117,7 +117,7 @@ impl Turn<'_> {
         let ages = self.ages();
         let expiry = |(topic, partition): (&TopicName, PartitionIndex)| {
             let value = self.group.facts.offsets.get(topic.as_str(), partition)?;
-            self.expires_at(ages, (topic, partition), value)
+            self.expires_at(ages, (topic, partition), &value)
         };
         if let Some(first) = ended.iter().copied().filter_map(expiry).min() {
             self.arm_retention_for(first);

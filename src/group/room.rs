@@ -90,8 +90,7 @@ impl Group {
         }
         let new_of = |topic: &CommitTopic| {
             let row = self.facts.offsets.of_topic(topic.topic.as_str());
-            let is_new =
-                |at: &&CommitPartition| row.is_none_or(|it| !it.contains_key(&at.partition));
+            let is_new = |at: &&CommitPartition| row.is_none_or(|it| !it.contains(at.partition));
             topic.partitions.iter().filter(is_new).count()
         };
         request.topics.iter().map(new_of).sum()
@@ -105,7 +104,7 @@ impl Group {
         let is_new = |record: &&Record| match record {
             Record::Offset {
                 topic, partition, ..
-            } => self.facts.offsets.get(topic.as_str(), *partition).is_none(),
+            } => !self.facts.offsets.contains(topic.as_str(), *partition),
             Record::Pending { .. } | Record::Group { .. } => false,
         };
         records.iter().filter(is_new).count()

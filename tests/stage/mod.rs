@@ -128,6 +128,11 @@ impl Stage {
         self.replies.get(&to).cloned().expect("answered at once")
     }
 
+    /// How many requests there were.
+    pub fn asked(&self) -> u64 {
+        self.asked
+    }
+
     pub fn reply(&self, to: ReplyTo) -> Option<&Reply> {
         self.replies.get(&to)
     }

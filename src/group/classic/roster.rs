@@ -229,7 +229,7 @@ impl Roster {
             && support.len() == self.support.len()
             && support
                 .iter()
-                .all(|(name, n)| self.support.get(*name) == Some(n))
+                .all(|(name, n)| self.support.get(name) == Some(n))
             && statics == self.statics.len()
             && self.statics.iter().all(owns)
             && !self
