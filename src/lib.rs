@@ -75,3 +75,4 @@ pub mod txn;
 
 pub(crate) mod atomic;
 pub(crate) mod disk;
+pub(crate) mod mutation;
