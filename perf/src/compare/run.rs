@@ -76,11 +76,9 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), Failure> {
         let round_begun = clock::now();
         round(rounds, &scale, &mut columns)?;
         rounds += 1;
-        let (now, lasted) = (clock::now(), |since| {
-            clock::now().saturating_duration_since(since)
-        });
-        let next_ends = lasted(begun) + now.saturating_duration_since(round_begun);
-        if next_ends > scale.ends_within {
+        let now = clock::now();
+        let took = now.saturating_duration_since(round_begun);
+        if now.saturating_duration_since(begun) + took > scale.ends_within {
             break;
         }
     }
@@ -94,7 +92,24 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), Failure> {
         absent,
         plots: Vec::new(),
     };
-    write(args, &mut comparison)
+    write(args, &mut comparison)?;
+    match failure_of_ours(&comparison.columns) {
+        None => Ok(()),
+        Some(reason) => Err(Failure::new(reason)),
+    }
+}
+
+/// What one of ours could not do: a peer may lack something, ours may not.
+fn failure_of_ours(columns: &Columns) -> Option<String> {
+    let ours = [Peer::Ours, Peer::OursOnDisk];
+    let ours = ours
+        .iter()
+        .filter_map(|peer| Some((peer, columns.get(peer)?)));
+    ours.flat_map(|(peer, column)| {
+        let reasons = column.figures.reasons();
+        reasons.map(|(load, reason)| format!("{}, {load}: {reason}", peer.title()))
+    })
+    .next()
 }
 
 /// Every peer once, each begun with by another one than in the round before.
@@ -180,4 +195,26 @@ fn write(args: &CompareArgs, comparison: &mut Comparison) -> Result<(), Failure>
 
 fn say(line: &str) -> Result<(), Failure> {
     Ok(writeln!(std::io::stderr(), "perf: {line}")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_that_ours_cannot_do_fails_the_run_and_one_of_a_peer_does_not() {
+        let mut columns = Columns::new();
+        for peer in [Peer::Ours, Peer::Tansu] {
+            columns.insert(peer, Column::default());
+        }
+        let reason = |columns: &mut Columns, peer| {
+            let column = columns.get_mut(&peer).unwrap();
+            column.figures.add_reason("crowd", "late".into());
+        };
+        reason(&mut columns, Peer::Tansu);
+        assert_eq!(failure_of_ours(&columns), None);
+        reason(&mut columns, Peer::Ours);
+        let failure = failure_of_ours(&columns);
+        assert_eq!(failure.unwrap(), "ours, in memory, crowd: late");
+    }
 }
