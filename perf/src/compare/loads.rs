@@ -119,7 +119,7 @@ pub(super) struct Scale {
     /// A closed or open load, after its warm-up.
     pub(super) length: Duration,
     pub(super) warmup: Duration,
-    /// That of Kafka, whose code is compiled while it runs.
+    /// That of Kafka, whose code is compiled while it runs; before its first load thrice as long.
     pub(super) warmup_of_kafka: Duration,
     /// A load at one number of groups.
     pub(super) growth_length: Duration,
@@ -142,9 +142,9 @@ pub(super) struct Scale {
 impl Scale {
     pub(super) const WHOLE: Self = Self {
         rounds: 3,
-        length: Duration::from_millis(1_500),
-        warmup: Duration::from_millis(500),
-        warmup_of_kafka: Duration::from_secs(3),
+        length: Duration::from_millis(1_200),
+        warmup: Duration::from_millis(300),
+        warmup_of_kafka: Duration::from_secs(2),
         growth_length: Duration::from_millis(500),
         growth: [10, 100, 1_000, 10_000],
         crowd: 1_000,

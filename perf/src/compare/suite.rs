@@ -129,7 +129,7 @@ impl Suite<'_> {
             connections: load.connections,
             in_flight: load.in_flight,
             partitions: load.partitions,
-            warmup: self.warmup(),
+            warmup: self.warmup(load.key),
             length: self.scale.length,
         };
         if load.kind == Kind::Fetches {
@@ -165,7 +165,7 @@ impl Suite<'_> {
             partitions: 1,
             depth: 1_000,
             tick: Duration::from_micros(200),
-            warmup: self.warmup(),
+            warmup: self.warmup(load.key),
             length: self.scale.length,
         };
         let pid = Some(self.running.pid());
@@ -263,8 +263,9 @@ impl Suite<'_> {
         }
     }
 
-    fn warmup(&self) -> Duration {
+    fn warmup(&self, load: &str) -> Duration {
         match self.peer {
+            Peer::Kafka if load == CLOSED[0].key => self.scale.warmup_of_kafka * 3,
             Peer::Kafka => self.scale.warmup_of_kafka,
             Peer::Ours | Peer::OursOnDisk | Peer::Kfake | Peer::Tansu => self.scale.warmup,
         }

@@ -294,8 +294,9 @@ fn settings(text: &mut String, it: &Comparison) {
              - Versions, the same for all: {}.\n\
              - CPU is user and system time of the server's process, all threads, from \
              /proc/PID/stat; resident memory is VmRSS.\n\
-             - A request's CPU is that of the seconds after the warm-up ({:.1} s; Kafka {:.1} s, \
-             whose code is compiled while it runs), by the answers that came in them.\n\
+             - A request's CPU is that of the seconds after the warm-up ({:.1} s; Kafka {:.1} s, and \
+             {:.1} s before its first load: its code is compiled while it runs), by the answers \
+             that came in them.\n\
              - Side by side the load is closed: a fixed number of requests in flight on each \
              connection, from one client thread. Latency at a fixed rate is from an open loop.\n\
              - A commit is always ahead of the last one. A fetch names its partitions. A group \
@@ -312,6 +313,7 @@ fn settings(text: &mut String, it: &Comparison) {
             spoken.join(", "),
             it.scale.warmup.as_secs_f64(),
             it.scale.warmup_of_kafka.as_secs_f64(),
+            3.0 * it.scale.warmup_of_kafka.as_secs_f64(),
             it.scale.settle.as_secs_f64(),
         ),
     );
