@@ -97,6 +97,7 @@ fn commits(c: &mut Criterion) {
                     FetchRequest {
                         group: steady.members[at].group.clone(),
                         topics: None,
+                        require_stable: false,
                     }
                 },
                 |request| {

@@ -245,6 +245,7 @@ fn offsets(c: &mut Criterion) {
                 || FetchRequest {
                     group: "offsets-only".into(),
                     topics: None,
+                    require_stable: false,
                 },
                 |request| {
                     world.ask(Request::Fetch(black_box(request)));

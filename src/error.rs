@@ -44,6 +44,8 @@ pub enum Refusal {
     GroupSubscribedToTopic,
     /// `OFFSET_METADATA_TOO_LARGE`.
     OffsetMetadataTooLarge,
+    /// `INVALID_PRODUCER_EPOCH`: a producer with a newer epoch was seen.
+    InvalidProducerEpoch,
     /// `UNKNOWN_TOPIC_OR_PARTITION`.
     UnknownTopicOrPartition,
     /// The same member asked the same again and only its newest request is answered; Kafka leaves
@@ -73,6 +75,7 @@ impl fmt::Display for Refusal {
             Self::NonEmptyGroup => "the group is not empty",
             Self::GroupSubscribedToTopic => "the group is subscribed to the topic",
             Self::OffsetMetadataTooLarge => "the metadata of the offset is too large",
+            Self::InvalidProducerEpoch => "the producer's epoch is older than the latest",
             Self::UnknownTopicOrPartition => "the topic or partition does not exist",
             Self::Superseded => "a newer request of the same member took its place",
             Self::Failed => "the coordinator failed to carry out the request",

@@ -84,6 +84,10 @@ name! {
     /// The name of a topic.
     TopicName
 }
+name! {
+    /// The name of a producer that outlives its process (`transactional.id`, KIP-98).
+    TransactionalId
+}
 
 /// The 128-bit id of a topic (KIP-516); all zero means "none".
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -122,3 +126,11 @@ impl Generation {
 /// The number of a shard, from 0.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct ShardId(pub u32);
+
+/// The number of a transactional or idempotent producer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ProducerId(pub i64);
+
+/// The epoch of a producer: of two with the same id the one with the lower epoch is a zombie.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ProducerEpoch(pub i16);

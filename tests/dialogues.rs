@@ -8,7 +8,9 @@
 //! join a [new] [instance=i] [two-step] [old] [protocols=x,y] [type=t] [topics=t,u]
 //!        [session=ms] [rebalance=ms]     `new` forgets the id; `old`: before KIP-814
 //! sync a 1 [a=x b=y]     beat a 1 [instance=i]     leave a b ["" instance=i]
-//! commit [a 1] t/0=5 [keep=ms]     fetch     delete-offsets t/0     delete     describe
+//! commit [a 1] t/0=5 [keep=ms]     fetch [stable]     delete-offsets t/0     delete     describe
+//! stage [a 1] t/0=5 by=7/0         end commit|abort by=7/0        by: producer and epoch
+//! delete-topic t                   open by=7/0
 //! wait 3000     stall 5000     slow     settle ok|fail     restart     unload
 //! ```
 //!
@@ -31,10 +33,11 @@ use std::path::Path;
 use stage::*;
 use takhin_coordinator::error::Refusal;
 use takhin_coordinator::group::{
-    CommitRequest, Effect, Entry, HeartbeatRequest, JoinRequest, Note, Record, Reply, ReplyTo,
-    Request, Rules, SeatId, SyncRequest, Timer,
+    CommitRequest, Effect, EndTxnRequest, Entry, HeartbeatRequest, JoinRequest, Note, Producer,
+    Record, Reply, ReplyTo, Request, Rules, SeatId, SyncRequest, Timer, TopicDeletion,
+    TxnGroupsRequest,
 };
-use takhin_coordinator::ids::{Generation, MemberId};
+use takhin_coordinator::ids::{Generation, MemberId, TopicId};
 
 struct Script {
     stage: Stage,
@@ -127,6 +130,20 @@ impl Script {
                 leave("g", leavers.collect())
             }
             "commit" => self.commit(&words),
+            "stage" => self.stage(&words),
+            "end" => Request::EndTxn(EndTxnRequest {
+                group: "g".into(),
+                producer: producer(&words),
+                committed: words.has("commit"),
+            }),
+            "open" => Request::TxnGroups(TxnGroupsRequest {
+                producer: producer(&words),
+            }),
+            "delete-topic" => Request::TopicsDeleted(vec![TopicDeletion {
+                topic: plain[0].into(),
+                id: TopicId::ZERO,
+            }]),
+            "fetch" if words.has("stable") => fetch_stable("g"),
             "fetch" => fetch_all("g"),
             "delete-offsets" => {
                 let (topic, partition) = plain[0].split_once('/').unwrap();
@@ -215,6 +232,14 @@ impl Script {
     }
 
     fn commit(&self, words: &Words<'_>) -> Request {
+        Request::Commit(self.committing(words))
+    }
+
+    fn stage(&self, words: &Words<'_>) -> Request {
+        Request::TxnCommit(self.committing(words).in_transaction(producer(words)))
+    }
+
+    fn committing(&self, words: &Words<'_>) -> CommitRequest {
         let plain = words.plain();
         let offset = words
             .pairs()
@@ -233,8 +258,13 @@ impl Script {
             request.member = self.id(name);
             request.generation = Generation(generation.parse().unwrap());
         }
-        Request::Commit(request)
+        request
     }
+}
+
+fn producer(words: &Words<'_>) -> Producer {
+    let (id, epoch) = words.get("by").unwrap().split_once('/').unwrap();
+    Producer::new(id.parse().unwrap(), epoch.parse().unwrap())
 }
 
 /// What follows, for the eye.
@@ -323,6 +353,10 @@ fn told(reply: &Reply) -> String {
             let mut out = "fetched".to_owned();
             for topic in topics {
                 for at in &topic.partitions {
+                    if at.is_unstable {
+                        write!(out, " {}/{} unstable", topic.topic, at.partition).unwrap();
+                        continue;
+                    }
                     let offset = at.committed.as_ref().map_or(-1, |it| it.offset);
                     write!(out, " {}/{}={offset}", topic.topic, at.partition).unwrap();
                 }
@@ -338,7 +372,10 @@ fn told(reply: &Reply) -> String {
                 it.phase, it.protocol_type, it.protocol
             )
         }
-        Reply::Heartbeat(it) | Reply::DeleteGroup(it) | Reply::TopicsDeleted(it) => {
+        Reply::Heartbeat(it)
+        | Reply::EndTxn(it)
+        | Reply::DeleteGroup(it)
+        | Reply::TopicsDeleted(it) => {
             format!("{it:?}")
         }
         other => format!("{other:?}"),
@@ -357,6 +394,22 @@ fn appended(entry: &Entry) -> String {
             } => match value {
                 Some(value) => format!("{topic}/{partition}={}", value.offset),
                 None => format!("{topic}/{partition} gone"),
+            },
+            Record::Pending {
+                topic,
+                partition,
+                producer,
+                value,
+                ..
+            } => match value {
+                None => format!("{topic}/{partition} of {} ended", producer.0),
+                Some(it) if it.is_overtaken => {
+                    format!("{topic}/{partition} of {} overtaken", producer.0)
+                }
+                Some(it) => format!(
+                    "{topic}/{partition} of {} ={}",
+                    producer.0, it.offset.offset
+                ),
             },
             Record::Group { value: None, .. } => "group gone".into(),
             Record::Group {

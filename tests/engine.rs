@@ -144,6 +144,7 @@ fn fetch_offset(engine: &Engine, group: &str) -> Option<i64> {
         .fetch(FetchRequest {
             group: group.into(),
             topics,
+            require_stable: false,
         })
         .wait()
         .unwrap();

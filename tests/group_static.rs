@@ -99,7 +99,7 @@ fn members_and_stored(stage: &mut Stage) -> (Vec<MemberId>, Vec<MemberId>) {
     let mut members: Vec<_> = described.members.into_iter().map(|it| it.member).collect();
     let stored = stage.groups.snapshot().into_iter().find_map(|it| match it {
         Record::Group { value, .. } => value,
-        Record::Offset { .. } => None,
+        Record::Offset { .. } | Record::Pending { .. } => None,
     });
     let stored = stored.expect("the group is stored");
     let mut stored: Vec<_> = stored.members.iter().map(|it| it.member.clone()).collect();

@@ -7,11 +7,11 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::ledger::{Fate, Ledger};
 use common::*;
-use takhin_coordinator::engine::{Engine, Heartbeat};
+use takhin_coordinator::engine::{EndTxnRequest, Engine, FetchRequest, Heartbeat, Producer};
 use takhin_coordinator::error::Refusal;
 use takhin_coordinator::group::{
     CommitResult, Described, JoinResult, Joined, LeaveResult, OffsetDeleteRequest,
@@ -49,15 +49,30 @@ struct Fact {
 }
 
 enum Change {
-    Commit { partition: i32, offset: i64 },
-    Delete { partition: i32 },
+    Commit {
+        partition: i32,
+        offset: i64,
+    },
+    Stage {
+        by: i64,
+        partition: i32,
+        offset: i64,
+    },
+    End {
+        by: i64,
+        committed: bool,
+    },
+    Delete {
+        partition: i32,
+    },
     DeleteGroup,
 }
 
 enum FactAnswer {
     Commit(Answer<CommitResult>),
     Delete(Answer<OffsetDeleteResult>),
-    DeleteGroup(Answer<Result<(), Refusal>>),
+    /// The end of a transaction or of a group.
+    End(Answer<Result<(), Refusal>>),
 }
 
 struct History {
@@ -79,7 +94,13 @@ impl History {
             1 => (Ledger::by_thread(), false),
             _ => (Ledger::new(Fate::OnCommand), true),
         };
-        let host = Host::with_journal(config().takhin_shards(2), ledger.clone());
+        let config = config().takhin_shards(2);
+        let config = if is_patient(seed) {
+            config.offsets_commit_timeout_ms(i32::MAX)
+        } else {
+            config
+        };
+        let host = Host::with_journal(config, ledger.clone());
         let seats = (0..9).map(|n| Seat {
             group: GROUPS[n % 3],
             instance: (n < 3).then(|| "static".into()),
@@ -100,7 +121,9 @@ impl History {
 
     fn step(&mut self) {
         let seat = usize::try_from(self.chance.below(9)).unwrap();
-        match self.chance.below(20) {
+        match self.chance.below(24) {
+            20..=22 => self.stage(seat),
+            23 => self.end_txn(seat),
             0..=4 => self.join(seat),
             5..=8 => self.sync(seat),
             9..=11 => self.commit(seat),
@@ -170,11 +193,42 @@ impl History {
         self.fact(group, Change::Commit { partition, offset }, answer);
     }
 
+    fn stage(&mut self, at: usize) {
+        let group = self.seats[at].group;
+        let by = i64::try_from(self.chance.below(2)).unwrap();
+        let partition = i32::try_from(self.chance.below(3)).unwrap();
+        let offset = i64::try_from(self.facts.len()).unwrap();
+        let joined = self.seats[at].joined.clone();
+        let joined = joined.filter(|_| self.chance.below(2) == 0);
+        let request = commit_of(group, joined.as_ref(), [partition], offset);
+        let request = request.in_transaction(Producer::new(by, 0));
+        let answer = FactAnswer::Commit(self.host.engine.txn_commit(request));
+        let change = Change::Stage {
+            by,
+            partition,
+            offset,
+        };
+        self.fact(group, change, answer);
+    }
+
+    fn end_txn(&mut self, at: usize) {
+        let group = self.seats[at].group;
+        let by = i64::try_from(self.chance.below(2)).unwrap();
+        let committed = self.chance.below(3) > 0;
+        let answer = self.host.engine.end_txn(EndTxnRequest {
+            group: group.into(),
+            producer: Producer::new(by, 0),
+            committed,
+        });
+        let change = Change::End { by, committed };
+        self.fact(group, change, FactAnswer::End(answer));
+    }
+
     fn delete(&mut self) {
         let group = *self.chance.pick(&GROUPS);
         if self.chance.below(3) == 0 {
             let answer = self.host.engine.delete_group(group.into());
-            let answer = FactAnswer::DeleteGroup(answer);
+            let answer = FactAnswer::End(answer);
             return self.fact(group, Change::DeleteGroup, answer);
         }
         // A deletion looks at what is durable: beside a commit that is on its way it may
@@ -270,20 +324,61 @@ impl History {
     }
 
     /// What the acknowledged requests left, in the order in which they were asked.
-    fn offsets(&self) -> BTreeMap<(&'static str, i32), i64> {
-        let mut offsets = BTreeMap::new();
+    ///
+    /// Offsets are counted up, so that of two commits the later one has the greater offset.
+    fn left(&self) -> Left {
+        let mut left = Left::default();
         for fact in self.facts.iter().filter(|it| it.is_done) {
             match fact.change {
                 Change::Commit { partition, offset } => {
-                    offsets.insert((fact.group, partition), offset);
+                    left.offsets.insert((fact.group, partition), offset);
                 }
+                Change::Stage {
+                    by,
+                    partition,
+                    offset,
+                } => {
+                    left.staged.insert((by, (fact.group, partition)), offset);
+                }
+                Change::End { by, committed } => left.end(fact.group, by, committed),
                 Change::Delete { partition } => {
-                    offsets.remove(&(fact.group, partition));
+                    left.forget(|place| *place == (fact.group, partition));
                 }
-                Change::DeleteGroup => offsets.retain(|(group, _), _| *group != fact.group),
+                Change::DeleteGroup => left.forget(|(group, _)| *group == fact.group),
             }
         }
-        offsets
+        left
+    }
+}
+
+type Place = (&'static str, i32);
+
+/// What requests left: offsets, and what open transactions have staged.
+#[derive(Default)]
+struct Left {
+    offsets: BTreeMap<Place, i64>,
+    staged: BTreeMap<(i64, Place), i64>,
+}
+
+impl Left {
+    fn end(&mut self, group: &str, by: i64, committed: bool) {
+        for ((producer, place), offset) in std::mem::take(&mut self.staged) {
+            if (producer, place.0) != (by, group) {
+                self.staged.insert((producer, place), offset);
+            } else if committed {
+                let latest = self.offsets.entry(place).or_default();
+                *latest = offset.max(*latest);
+            }
+        }
+    }
+
+    fn forget(&mut self, is_gone: impl Fn(&Place) -> bool) {
+        self.offsets.retain(|place, _| !is_gone(place));
+        self.staged.retain(|(_, place), _| !is_gone(place));
+    }
+
+    fn unstable(&self) -> BTreeSet<Place> {
+        self.staged.keys().map(|(_, place)| *place).collect()
     }
 }
 
@@ -319,9 +414,9 @@ impl Fact {
                 Ok(outcome) => (outcome.is_ok_and(|it| it[0].partitions[0].1.is_ok()), None),
                 Err(answer) => (false, Some(FactAnswer::Delete(answer))),
             },
-            Some(FactAnswer::DeleteGroup(answer)) => match answer.now() {
+            Some(FactAnswer::End(answer)) => match answer.now() {
                 Ok(outcome) => (outcome.is_ok(), None),
-                Err(answer) => (false, Some(FactAnswer::DeleteGroup(answer))),
+                Err(answer) => (false, Some(FactAnswer::End(answer))),
             },
         };
         (self.is_done, self.answer) = (is_done, answer);
@@ -336,15 +431,44 @@ fn describe(engine: &Engine, group: &str) -> Option<Described> {
     Some(described)
 }
 
-fn offsets_of(engine: &Engine) -> BTreeMap<(&'static str, i32), i64> {
+fn offsets_of(engine: &Engine) -> BTreeMap<Place, i64> {
     let each = |group| (0..PARTITIONS).map(move |partition| (group, partition));
-    let offset_at = |at: (&'static str, i32)| {
+    let offset_at = |at: Place| {
         let topics = engine.fetch(fetch(at.0, at.1)).wait().unwrap();
         let committed = topics[0].partitions[0].committed.as_ref();
         committed.map(|value| (at, value.offset))
     };
     let all = GROUPS.into_iter().flat_map(each);
     all.filter_map(offset_at).collect()
+}
+
+/// The partitions whose offsets an open transaction may change.
+fn unstable_of(engine: &Engine) -> BTreeSet<Place> {
+    let each = |group| (0..PARTITIONS).map(move |partition| (group, partition));
+    let is_unstable = |at: &Place| {
+        let fetch = FetchRequest {
+            require_stable: true,
+            ..fetch(at.0, at.1)
+        };
+        engine.fetch(fetch).wait().unwrap()[0].partitions[0].is_unstable
+    };
+    let all = GROUPS.into_iter().flat_map(each);
+    all.filter(is_unstable).collect()
+}
+
+/// Ends all transactions, in an order of its own.
+fn end_all(engine: &Engine, left: &mut Left) {
+    for (by, committed) in [(1, true), (0, false)] {
+        for group in GROUPS {
+            let end = EndTxnRequest {
+                group: group.into(),
+                producer: Producer::new(by, 0),
+                committed,
+            };
+            engine.end_txn(end).wait().unwrap();
+            left.end(group, by, committed);
+        }
+    }
 }
 
 fn beats(engine: &Engine, seat: &Seat, member: &MemberId, generation: Generation) -> bool {
@@ -357,6 +481,11 @@ fn beats(engine: &Engine, seat: &Seat, member: &MemberId, generation: Generation
     engine.heartbeat(&beat).wait().is_ok()
 }
 
+/// Whether nobody is told in this history that the journal takes too long.
+fn is_patient(seed: u64) -> bool {
+    !seed.is_multiple_of(3)
+}
+
 fn check(seed: u64) -> usize {
     let mut history = History::new(seed);
     for _ in 0..150 {
@@ -367,10 +496,16 @@ fn check(seed: u64) -> usize {
     }
     history.end();
     let first = &history.host.engine;
-    let acknowledged = history.offsets();
-    assert_eq!(offsets_of(first), acknowledged, "live, seed {seed}");
+    let (acknowledged, unstable) = (offsets_of(first), unstable_of(first));
+    let mut left = history.left();
+    // What was refused for its slowness may have succeeded; it did so for good.
+    if is_patient(seed) {
+        assert_eq!(acknowledged, left.offsets, "live, seed {seed}");
+        assert_eq!(unstable, left.unstable(), "live, seed {seed}");
+    }
     let second = Host::with_journal(config().takhin_shards(2), history.ledger.clone());
     assert_eq!(offsets_of(&second.engine), acknowledged, "seed {seed}");
+    assert_eq!(unstable_of(&second.engine), unstable, "seed {seed}");
     let mut stable = 0;
     for group in GROUPS {
         let (before, after) = (describe(first, group), describe(&second.engine, group));
@@ -400,6 +535,11 @@ fn check(seed: u64) -> usize {
         );
     }
     assert_eq!(offsets_of(&third.engine), acknowledged, "seed {seed}");
+    if is_patient(seed) {
+        history.ledger.set(Fate::AtOnce);
+        end_all(&third.engine, &mut left);
+        assert_eq!(offsets_of(&third.engine), left.offsets, "ended, {seed}");
+    }
     stable
 }
 

@@ -17,10 +17,18 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "engine", "wire", "topics", "config", "error", "ids", "metrics", "time",
+            "engine", "wire", "topics", "txn", "tools", "store", "group", "config", "error", "ids",
+            "metrics", "time",
         ],
     ),
-    ("topics", &["ids", "time"]),
+    (
+        "tools",
+        &[
+            "store", "shard", "journal", "group", "wire", "error", "ids", "time",
+        ],
+    ),
+    ("topics", &["disk", "ids", "time"]),
+    ("txn", &["disk", "ids", "time"]),
     (
         "engine",
         &[
@@ -35,7 +43,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "store",
-        &["journal", "group", "atomic", "error", "ids", "time"],
+        &["journal", "group", "disk", "atomic", "error", "ids", "time"],
     ),
     ("journal", &["group", "wire", "error", "ids", "time"]),
     ("session", &["atomic", "error", "ids", "time"]),
@@ -47,6 +55,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ids", &[]),
     ("time", &[]),
     ("atomic", &[]),
+    ("disk", &[]),
 ];
 
 /// Files that may be longer than [`LINES_MAX`], each with the reason.

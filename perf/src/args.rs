@@ -29,8 +29,24 @@ pub(crate) enum Load {
         #[command(subcommand)]
         load: InProcess,
     },
+    /// The disk journal beside its floors; takes minutes, and room for the offsets several times.
+    Store(StoreArgs),
+    /// What groups and offsets take of the memory.
+    Memory(MemoryArgs),
     /// Ours and its peers side by side, with a report and plots.
     Compare(CompareArgs),
+}
+
+impl Load {
+    pub(crate) fn wants_json(&self) -> bool {
+        match self {
+            Self::Heartbeats(args) | Self::Commits(args) => args.json,
+            Self::InProcess { load } => load.args().json,
+            Self::Store(args) => args.json,
+            Self::Memory(args) => args.json,
+            Self::Compare(_) => false,
+        }
+    }
 }
 
 /// A comparison.
@@ -155,6 +171,52 @@ pub(crate) struct InProcessArgs {
     #[cfg(feature = "flamegraph")]
     #[arg(long, value_name = "FILE.svg")]
     pub(crate) flamegraph: Option<PathBuf>,
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The disk journal.
+#[derive(Flags, Debug)]
+pub(crate) struct StoreArgs {
+    /// Where a directory for it is made, and removed afterwards.
+    #[arg(long, value_name = "DIR", default_value = "target")]
+    pub(crate) dir: PathBuf,
+    /// How often floor and engine take turns.
+    #[arg(long, default_value_t = 5, value_parser = between(1, 1_000))]
+    pub(crate) turns: u64,
+    /// How long a turn of commits lasts.
+    #[arg(long, default_value_t = 1_000, value_parser = between(10, 60_000))]
+    pub(crate) turn_ms: u64,
+    /// Offsets of a cold start.
+    #[arg(long, default_value_t = 1_000_000, value_parser = between(1, 20_000_000))]
+    pub(crate) offsets: u64,
+    /// Groups of one member of a cold start.
+    #[arg(long, default_value_t = 100_000, value_parser = between(1, 1_000_000))]
+    pub(crate) groups: u64,
+    /// Offsets that lie beside the commits and are carried along.
+    #[arg(long, default_value_t = 100_000, value_parser = between(1, 10_000_000))]
+    pub(crate) cold: u64,
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl StoreArgs {
+    pub(crate) fn turn(&self) -> std::time::Duration {
+        std::time::Duration::from_millis(self.turn_ms)
+    }
+}
+
+/// The memory.
+#[derive(Flags, Debug)]
+pub(crate) struct MemoryArgs {
+    /// Idle groups of one member.
+    #[arg(long, default_value_t = 1_000_000, value_parser = between(1, 10_000_000))]
+    pub(crate) groups: u64,
+    /// Offsets, a hundred a group.
+    #[arg(long, default_value_t = 10_000_000, value_parser = between(1, 100_000_000))]
+    pub(crate) offsets: u64,
     /// Prints JSON instead of a table.
     #[arg(long)]
     pub(crate) json: bool,

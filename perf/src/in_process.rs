@@ -29,7 +29,7 @@ const BATCH: u64 = 1_000;
 
 /// A member of a group at rest.
 #[derive(Clone, Debug)]
-struct Member {
+pub(crate) struct Member {
     group: GroupId,
     id: MemberId,
     generation: Generation,
@@ -63,7 +63,7 @@ pub(crate) fn run(load: &InProcess) -> Result<Report, Failure> {
         threads => threads,
     };
     let engine = open()?;
-    let members = form(&engine, args.members)?;
+    let members = form(&engine, args.members, GROUP_SIZE)?;
     let shares = shares(&members, threads);
     let cpu_before = cpu_seconds(std::process::id());
     let start = clock::now();
@@ -182,15 +182,15 @@ fn open() -> Result<Engine, Failure> {
 }
 
 /// That many members, rounded up to full groups, all of them joined and synced.
-fn form(engine: &Engine, members: u64) -> Result<Vec<Member>, Failure> {
-    let groups = members.div_ceil(GROUP_SIZE);
+pub(crate) fn form(engine: &Engine, members: u64, group_size: u64) -> Result<Vec<Member>, Failure> {
+    let groups = members.div_ceil(group_size);
     let mut all = Vec::new();
     // In portions: each parks the joins of its groups for the initial delay.
     for first in (0..groups).step_by(5_000) {
         let mut parked = Vec::new();
         for number in first..groups.min(first + 5_000) {
             let group = GroupId::from(format!("orders-enrichment-{number:06}"));
-            for _ in 0..GROUP_SIZE {
+            for _ in 0..group_size {
                 let first = engine.join(join(&group, MemberId::default())).wait();
                 let id = first.map_or_else(|refused| refused.member, |joined| joined.member);
                 parked.push((group.clone(), engine.join(join(&group, id))));
@@ -337,7 +337,6 @@ fn beat_by_names(engine: &Engine, share: &[Member], burst: u64, stop: &AtomicBoo
 fn commit_all(engine: &Engine, share: &[Member], partitions: i32, stop: &AtomicBool) -> Done {
     let mut done = Done::new();
     let topic = TopicName::from("orders");
-    let metadata: std::sync::Arc<str> = "".into();
     let mut members = share.iter().cycle();
     let mut offset = 0;
     // Relaxed: nothing is read because of it.
@@ -348,7 +347,7 @@ fn commit_all(engine: &Engine, share: &[Member], partitions: i32, stop: &AtomicB
             partition,
             offset,
             leader_epoch: -1,
-            metadata: std::sync::Arc::clone(&metadata),
+            metadata: "".into(),
             committed_at: None,
         };
         let request = CommitRequest {

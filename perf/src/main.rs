@@ -5,6 +5,8 @@
 //! cargo run --release -p perf -- commits --bootstrap 127.0.0.1:9092 --server-pid 4711 --json
 //! cargo run --release -p perf -- compare --quick
 //! cargo run --release -p perf -- in-process heartbeats --by names --members 1000000
+//! cargo run --release -p perf -- store
+//! cargo run --release -p perf -- memory
 //! cargo run --release -p perf --features flamegraph -- in-process commits --flamegraph out.svg
 //! ```
 //!
@@ -21,12 +23,15 @@ mod args;
 mod clock;
 mod compare;
 mod failure;
+mod figures;
 mod in_process;
 mod machine;
+mod memory;
 #[cfg(feature = "flamegraph")]
 mod profile;
 mod report;
 mod server;
+mod store;
 mod wire;
 
 use std::io::Write as _;
@@ -36,6 +41,7 @@ use clap::Parser as _;
 
 use args::{Args, Load};
 use failure::Failure;
+use figures::Figures;
 use report::Report;
 use wire::{Kind, open};
 
@@ -44,7 +50,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match run(&args) {
+    match run(&args).and_then(|text| print(&text)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // Nobody is left to tell if even that cannot be written.
@@ -54,21 +60,38 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> Result<(), Failure> {
+/// Runs the load; what is to be printed.
+fn run(args: &Args) -> Result<String, Failure> {
+    let as_json = args.load.wants_json();
+    let of_load = |report: Report| {
+        if as_json {
+            pretty(&report.to_json())
+        } else {
+            report.to_table()
+        }
+    };
+    let of_figures = |it: Figures| {
+        if as_json {
+            pretty(&it.to_json())
+        } else {
+            it.to_table()
+        }
+    };
     match &args.load {
-        Load::Heartbeats(args) => print(&open::run(Kind::Heartbeats, args)?, args.json),
-        Load::Commits(args) => print(&open::run(Kind::Commits, args)?, args.json),
-        Load::InProcess { load } => print(&in_process::run(load)?, load.args().json),
-        Load::Compare(args) => compare::run(args),
+        Load::Heartbeats(args) => open::run(Kind::Heartbeats, args).map(of_load),
+        Load::Commits(args) => open::run(Kind::Commits, args).map(of_load),
+        Load::InProcess { load } => in_process::run(load).map(of_load),
+        Load::Store(args) => store::run(args).map(of_figures),
+        Load::Memory(args) => memory::run(args).map(of_figures),
+        Load::Compare(args) => compare::run(args).map(|()| String::new()),
     }
 }
 
-fn print(report: &Report, as_json: bool) -> Result<(), Failure> {
-    let text = if as_json {
-        format!("{:#}\n", report.to_json())
-    } else {
-        report.to_table()
-    };
+fn pretty(value: &serde_json::Value) -> String {
+    format!("{value:#}\n")
+}
+
+fn print(text: &str) -> Result<(), Failure> {
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
 }

@@ -7,28 +7,32 @@
 //! journal) are futures for any executor.
 
 mod builder;
+mod health;
 mod heartbeat;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use builder::{Builder, Driving, OpenError};
+pub use health::{Loading, ShardStatus};
 pub use heartbeat::{Heartbeat, MemberHandle};
 
 pub use crate::group::{
     Client, CommitPartition, CommitRequest, CommitResult, CommitTopic, CommittedTopic,
-    DeleteGroupRequest, DeletedTopic, DescribeRequest, Described, DescribedMember, FetchRequest,
-    FetchResult, FetchTopic, FetchedPartition, FetchedTopic, GroupType, HeartbeatRequest,
-    JoinRefused, JoinRequest, JoinResult, Joined, JoinedMember, LeaveRequest, LeaveResult, Leaver,
-    LeftMember, ListRequest, Listed, OffsetDeleteRequest, OffsetDeleteResult, OffsetDeleteTopic,
-    OffsetValue, Phase, Protocol, SyncRequest, SyncResult, Synced, TopicDeletion,
+    DeleteGroupRequest, DeletedTopic, DescribeRequest, Described, DescribedMember, EndTxnRequest,
+    FetchRequest, FetchResult, FetchTopic, FetchedPartition, FetchedTopic, GroupType,
+    HeartbeatRequest, JoinRefused, JoinRequest, JoinResult, Joined, JoinedMember, LeaveRequest,
+    LeaveResult, Leaver, LeftMember, ListRequest, Listed, OffsetDeleteRequest, OffsetDeleteResult,
+    OffsetDeleteTopic, OffsetValue, Phase, Producer, Protocol, SyncRequest, SyncResult, Synced,
+    TopicDeletion, TxnCommitRequest,
 };
 pub use crate::journal::Durability;
-pub use crate::shard::{Answer, Outcome};
+pub use crate::shard::{Answer, Outcome, ShardPhase};
 
 use crate::error::Refusal;
-use crate::group::Request;
-use crate::ids::{GroupId, ShardId};
+use crate::group::{Request, TxnGroupsRequest};
+use crate::ids::GroupId;
+use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::session::Directory;
 use crate::shard::{Shard, shard_of};
@@ -45,6 +49,7 @@ pub struct Engine {
 
 struct Inner {
     shards: Box<[Arc<Shard>]>,
+    journal: Arc<dyn Journal>,
     directory: Arc<Directory>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
@@ -85,6 +90,56 @@ impl Engine {
     /// Commits offsets; answered when they are as durable as [`Engine::durability`] says.
     pub fn commit(&self, request: CommitRequest) -> Answer<CommitResult> {
         self.ask(Request::Commit(request))
+    }
+
+    /// Stages offsets in a transaction, for hosts that have a transaction coordinator: they count
+    /// once [`Engine::end_txn`] says that it is committed. Answered when that is durable.
+    ///
+    /// Ask the transaction coordinator first whether the producer has a transaction open to which
+    /// the group belongs: what is staged without one keeps its partitions unstable for good.
+    pub fn txn_commit(&self, request: TxnCommitRequest) -> Answer<CommitResult> {
+        self.ask(Request::TxnCommit(request))
+    }
+
+    /// Ends a producer's transaction in one group; answered when that is durable. To be repeated,
+    /// with the same outcome, until it is not refused, or refused as of an old epoch.
+    pub fn end_txn(&self, request: EndTxnRequest) -> Answer<Result<(), Refusal>> {
+        self.ask(Request::EndTxn(request))
+    }
+
+    /// Ends a producer's transaction in all groups in which it has something staged: what the
+    /// markers in all partitions of `__consumer_offsets` are in Kafka.
+    ///
+    /// # Errors
+    ///
+    /// The first refusal; other groups may have done their part. To be repeated as
+    /// [`Engine::end_txn`].
+    pub async fn end_txn_everywhere(
+        &self,
+        producer: Producer,
+        committed: bool,
+    ) -> Result<(), Refusal> {
+        let ask = |shard: &Arc<Shard>| -> Answer<Result<Vec<GroupId>, Refusal>> {
+            let request = TxnGroupsRequest { producer };
+            shard.ask(Request::TxnGroups(request), self.now())
+        };
+        let found: Vec<_> = self.inner.shards.iter().map(ask).collect();
+        let mut ends = Vec::new();
+        for groups in found {
+            let groups = groups.await?.into_iter();
+            ends.extend(groups.map(|group| {
+                self.end_txn(EndTxnRequest {
+                    group,
+                    producer,
+                    committed,
+                })
+            }));
+        }
+        let mut outcome = Ok(());
+        for end in ends {
+            outcome = outcome.and(end.await);
+        }
+        outcome
     }
 
     /// Fetches committed offsets of one group; never older than what was acknowledged before.
@@ -194,16 +249,6 @@ impl Engine {
     /// handle of the engine goes. Idempotent.
     pub fn shutdown(&self) {
         self.inner.shutdown();
-    }
-
-    /// The shards in which a step panicked: what lives there is not available until the process
-    /// starts anew.
-    pub fn failed_shards(&self) -> Vec<ShardId> {
-        let shards = self.inner.shards.iter();
-        shards
-            .filter(|shard| shard.has_failed())
-            .map(|shard| shard.id())
-            .collect()
     }
 
     fn shard(&self, group: &GroupId) -> &Shard {

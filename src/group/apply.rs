@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::groups::{Group, Groups};
 use super::record::Record;
+use super::request::Producer;
 use crate::time::Now;
 
 impl Groups {
@@ -16,12 +17,13 @@ impl Groups {
     pub fn apply(&mut self, record: &Record, now: Now) {
         let before = self
             .find_mut(record.group())
-            .map_or(0, |group| group.facts.offsets.len());
+            .map_or((0, 0), |group| group.facts.sizes());
         self.change(record, now);
         let after = self
             .find_mut(record.group())
-            .map_or(0, |group| group.facts.offsets.len());
-        self.offsets = self.offsets + after - before;
+            .map_or((0, 0), |group| group.facts.sizes());
+        self.offsets = self.offsets + after.0 - before.0;
+        self.pending = self.pending + after.1 - before.1;
     }
 
     fn change(&mut self, record: &Record, now: Now) {
@@ -33,7 +35,7 @@ impl Groups {
                 value: Some(value),
             } => {
                 let facts = &mut self.group_for_facts(group, now).facts;
-                facts.offsets.insert(topic, *partition, value.clone());
+                facts.offsets.insert(topic, *partition, value);
             }
             Record::Offset {
                 group,
@@ -53,11 +55,46 @@ impl Groups {
                 group.facts.metadata = Some(Arc::clone(value));
             }
             Record::Group { group, value: None } => {
-                if let Some(group) = self.find_mut(group) {
-                    group.facts = super::facts::Facts::default();
+                let Some(found) = self.find_mut(group) else {
+                    return;
+                };
+                let facts = std::mem::take(&mut found.facts);
+                for producer in facts.pending.producers() {
+                    self.producers.closed(producer, group);
                 }
             }
+            Record::Pending { .. } => self.change_pending(record, now),
         }
+    }
+
+    fn change_pending(&mut self, record: &Record, now: Now) {
+        let Record::Pending {
+            group: id,
+            topic,
+            partition,
+            producer,
+            value,
+        } = record
+        else {
+            return;
+        };
+        let Some(value) = value else {
+            let found = self.find_mut(id);
+            if found.is_some_and(|it| it.facts.pending.remove(topic, *partition, *producer)) {
+                self.producers.closed(*producer, id);
+            }
+            return;
+        };
+        let facts = &mut self.group_for_facts(id, now).facts;
+        facts
+            .pending
+            .insert(topic, *partition, *producer, value.clone());
+        let producer = Producer {
+            id: *producer,
+            epoch: value.epoch,
+        };
+        self.producers.opened(producer, id);
+        self.producers.saw_order(value.order);
     }
 
     /// The records that would rebuild all facts, by group name: a snapshot, and what tests

@@ -3,7 +3,7 @@
 use super::reply::{CommittedTopic, DeletedTopic, Reply};
 use super::request::{ReplyTo, Request};
 use super::{Phase, Record};
-use crate::ids::{Generation, GroupId, InstanceId, MemberId};
+use crate::ids::{Generation, GroupId, InstanceId, MemberId, ProducerId};
 use crate::time::Tick;
 
 /// A group within its shard: a slot that may be used again, told apart by a serial number.
@@ -139,6 +139,22 @@ pub enum Then {
         /// How many of the offsets the group had not when this was decided.
         new: usize,
     },
+    /// The commit within a transaction is answered.
+    Staged {
+        /// To whom; `None`: it was refused because this took too long.
+        to: Option<ReplyTo>,
+        /// With what.
+        topics: Vec<CommittedTopic>,
+        /// How many of the offsets were not staged by the producer when this was decided.
+        new: usize,
+        /// Whose transaction it is.
+        producer: ProducerId,
+    },
+    /// The end of a transaction is answered.
+    TxnEnded {
+        /// To whom; `None`: it was refused because this took too long.
+        to: Option<ReplyTo>,
+    },
     /// The leader's assignments take effect.
     Assign {
         /// In that generation only.
@@ -169,8 +185,9 @@ impl Then {
     /// Offsets for which room was found and is kept until this is settled.
     pub fn new_offsets(&self) -> usize {
         match self {
-            Self::Committed { new, .. } => *new,
+            Self::Committed { new, .. } | Self::Staged { new, .. } => *new,
             Self::Rest
+            | Self::TxnEnded { .. }
             | Self::Assign { .. }
             | Self::Replaced(_)
             | Self::OffsetsDeleted { .. }
@@ -192,13 +209,30 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Whether it takes offsets away.
+    /// Whether it takes offsets away, committed or staged.
     pub(super) fn removes_offsets(&self) -> bool {
-        // A deletion's records are all of one kind.
-        matches!(
-            self.records.first(),
-            Some(Record::Offset { value: None, .. })
-        )
+        // A deletion's first record tells it: the others are tombstones too.
+        let first = self.records.first();
+        let is_deletion = matches!(
+            first,
+            Some(Record::Offset { value: None, .. } | Record::Pending { value: None, .. })
+        );
+        is_deletion || matches!(self.then, Then::TxnEnded { .. })
+    }
+
+    /// Whether what is staged will be another once it is settled. A plain commit only marks.
+    pub(super) fn changes_pending(&self) -> bool {
+        match self.then {
+            Then::Staged { .. } | Then::TxnEnded { .. } => true,
+            Then::Committed { .. } | Then::Assign { .. } | Then::Replaced(_) => false,
+            Then::Rest
+            | Then::OffsetsDeleted { .. }
+            | Then::Removed { .. }
+            | Then::TopicsDeleted { .. } => {
+                let is_pending = |record: &Record| matches!(record, Record::Pending { .. });
+                self.records.iter().any(is_pending)
+            }
+        }
     }
 }
 

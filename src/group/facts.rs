@@ -1,9 +1,11 @@
 //! The durable half of a group: what a replay of the records gives.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::pending::Pending;
 use super::record::{GroupMetadata, OffsetValue, Record};
+use super::row::Row;
+use super::sorted::Sorted;
 use crate::ids::{GroupId, PartitionIndex, TopicName};
 
 /// What is durable of a group. Changed by [`super::Groups::apply`] alone.
@@ -13,9 +15,16 @@ pub(super) struct Facts {
     pub(super) metadata: Option<Arc<GroupMetadata>>,
     /// The committed offsets.
     pub(super) offsets: Offsets,
+    /// The offsets of open transactions.
+    pub(super) pending: Pending,
 }
 
 impl Facts {
+    /// How many offsets are committed, and how many are staged.
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        (self.offsets.len(), self.pending.len())
+    }
+
     /// The records that would rebuild these facts, in a fixed order.
     pub(super) fn records(&self, group: &GroupId) -> Vec<Record> {
         let metadata = self.metadata.as_ref().map(|value| Record::Group {
@@ -29,23 +38,30 @@ impl Facts {
                 group: group.clone(),
                 topic: topic.clone(),
                 partition,
-                value: Some(value.clone()),
+                value: Some(value),
             });
-        metadata.into_iter().chain(offsets).collect()
+        let pending = self
+            .pending
+            .iter()
+            .flat_map(|((topic, partition), stakes)| {
+                stakes.iter().map(|(producer, value)| Record::Pending {
+                    group: group.clone(),
+                    topic: topic.clone(),
+                    partition: *partition,
+                    producer: *producer,
+                    value: Some(value.clone()),
+                })
+            });
+        metadata.into_iter().chain(offsets).chain(pending).collect()
     }
 }
 
 /// Committed offsets by topic and partition.
-///
-/// Maps, not blocks: a client may commit and delete very many partitions in any order.
 #[derive(Debug, Default)]
 pub(super) struct Offsets {
-    topics: BTreeMap<TopicName, Row>,
+    topics: Sorted<TopicName, Row>,
     len: usize,
 }
-
-/// One topic's offsets.
-pub(super) type Row = BTreeMap<PartitionIndex, OffsetValue>;
 
 impl Offsets {
     pub(super) fn len(&self) -> usize {
@@ -56,21 +72,28 @@ impl Offsets {
         self.len == 0
     }
 
-    pub(super) fn get(&self, topic: &str, partition: PartitionIndex) -> Option<&OffsetValue> {
-        self.topics.get(topic)?.get(&partition)
+    pub(super) fn get(&self, topic: &str, partition: PartitionIndex) -> Option<OffsetValue> {
+        self.topics.get(topic)?.get(partition)
+    }
+
+    pub(super) fn contains(&self, topic: &str, partition: PartitionIndex) -> bool {
+        let row = self.topics.get(topic);
+        row.is_some_and(|row| row.contains(partition))
     }
 
     pub(super) fn insert(
         &mut self,
         topic: &TopicName,
         partition: PartitionIndex,
-        value: OffsetValue,
+        value: &OffsetValue,
     ) {
         let is_new = if let Some(row) = self.topics.get_mut(topic) {
-            row.insert(partition, value).is_none()
+            row.insert(partition, value)
         } else {
-            let row = Row::from([(partition, value)]);
-            self.topics.insert(topic.clone(), row).is_none()
+            let mut row = Row::default();
+            row.insert(partition, value);
+            self.topics.add(topic.clone(), row);
+            true
         };
         self.len += usize::from(is_new);
     }
@@ -79,17 +102,18 @@ impl Offsets {
         let Some(row) = self.topics.get_mut(topic) else {
             return;
         };
-        self.len -= usize::from(row.remove(&partition).is_some());
+        self.len -= usize::from(row.remove(partition));
         if row.is_empty() {
             self.topics.remove(topic);
         }
     }
 
     /// Everything, by topic and partition.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&TopicName, PartitionIndex, &OffsetValue)> {
-        self.topics
-            .iter()
-            .flat_map(|(topic, row)| row.iter().map(move |(index, value)| (topic, *index, value)))
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&TopicName, PartitionIndex, OffsetValue)> {
+        self.by_topic().flat_map(|(topic, row)| {
+            row.iter()
+                .map(move |(partition, value)| (topic, partition, value))
+        })
     }
 
     /// One topic's offsets, if there are any.

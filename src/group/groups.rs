@@ -1,18 +1,21 @@
 //! All groups of one shard: finds the group, then lets it take its turn.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use slab::Slab;
 
 use super::classic::{Classic, Running, Turn};
-use super::effects::{Effect, End, Full, GroupKey, Note, SeatId, Timer};
+use super::effects::{Effect, End, Full, GroupKey, Note, Timer};
 use super::facts::Facts;
 use super::offsets::fetch_from_nowhere;
+use super::producers::Producers;
+use super::quarantine::Quarantine;
 use super::reply::{LeftMember, Listed, Reply};
 use super::request::{CommitRequest, JoinRequest, LeaveRequest, ListRequest, ReplyTo, Request};
 use super::room::Room;
 use super::rules::Rules;
 use super::seats::Seats;
+use super::warm::Before;
 use super::{Phase, classic};
 use crate::error::Refusal;
 use crate::ids::{Generation, GroupId};
@@ -29,34 +32,39 @@ pub(super) struct Group {
     pub(super) in_flight: u32,
     /// Those of them that take offsets away.
     pub(super) removals: u32,
+    /// Those of them that change what is staged.
+    pub(super) pending_in_flight: u32,
     /// The new offsets among them.
     pub(super) promised: usize,
     /// The group's removal is one of them: nothing else may happen meanwhile.
     pub(super) is_closing: bool,
     /// Requests that wait for that, in order; at most [`Groups::HELD_MAX`].
-    pub(super) held: VecDeque<(Request, ReplyTo)>,
+    pub(super) held: Vec<(Request, ReplyTo)>,
     pub(super) retention: Option<Running>,
 }
 
 impl Group {
-    /// A removal waits for what is on its way, and everything waits for a removal.
+    /// A removal waits for what is on its way, and everything waits for the removal of the group.
+    /// What is decided on what is staged waits for what changes it.
     fn must_hold(&self, request: &Request) -> bool {
-        // One that has members refuses at once.
-        let removes =
-            matches!(request, Request::DeleteGroup(_)) && self.classic.phase == Phase::Empty;
-        self.is_closing || !self.held.is_empty() || (removes && self.in_flight > 0)
+        let waits = match request {
+            // One that has members refuses at once.
+            Request::DeleteGroup(_) => self.classic.phase == Phase::Empty && self.in_flight > 0,
+            Request::EndTxn(_) | Request::OffsetDelete(_) => self.in_flight > 0,
+            Request::Fetch(fetch) => fetch.require_stable && self.in_flight > 0,
+            Request::Commit(_) => self.pending_in_flight > 0,
+            Request::Join(_)
+            | Request::Sync(_)
+            | Request::Heartbeat(_)
+            | Request::Leave(_)
+            | Request::TxnCommit(_)
+            | Request::Describe(_)
+            | Request::List(_)
+            | Request::TxnGroups(_)
+            | Request::TopicsDeleted(_) => false,
+        };
+        self.is_closing || !self.held.is_empty() || waits
     }
-}
-
-/// What a session timer that fired means.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Due {
-    /// Nothing: the timer was overtaken, or the member's silence is explained.
-    Nothing,
-    /// The member was heard of; its timer is filed again.
-    Later,
-    /// The member is to be expired, if no beat comes in between.
-    Expire,
 }
 
 /// The groups of one shard.
@@ -64,13 +72,18 @@ pub enum Due {
 #[expect(clippy::struct_field_names, reason = "they are the groups")]
 pub struct Groups {
     rules: Rules,
-    stalls: Stalls,
+    pub(super) stalls: Stalls,
     groups: Slab<Group>,
     names: HashMap<GroupId, usize, foldhash::fast::RandomState>,
-    seats: Seats,
+    pub(super) seats: Seats,
+    pub(super) producers: Producers,
     serials: u32,
     /// Committed offsets of all groups.
     pub(super) offsets: usize,
+    /// Staged offsets of all groups.
+    pub(super) pending: usize,
+    pub(super) quarantine: Quarantine,
+    pub(super) before: Before,
 }
 
 impl Groups {
@@ -85,9 +98,18 @@ impl Groups {
             groups: Slab::new(),
             names: HashMap::default(),
             seats: Seats::default(),
+            producers: Producers::default(),
             serials: 0,
             offsets: 0,
+            pending: 0,
+            quarantine: Quarantine::default(),
+            before: Before::default(),
         }
+    }
+
+    /// Forgets everything: what was replayed is of no use.
+    pub(crate) fn reset(&mut self) {
+        *self = Self::new(self.rules.clone());
     }
 
     /// How many groups there are.
@@ -108,6 +130,11 @@ impl Groups {
     /// How many offsets are committed.
     pub fn offsets(&self) -> usize {
         self.offsets
+    }
+
+    /// How many offsets are staged by open transactions.
+    pub fn pending(&self) -> usize {
+        self.pending
     }
 
     /// Whether somebody still waits for that timer: one that was overtaken may be thrown away.
@@ -181,9 +208,10 @@ impl Groups {
             classic: Classic::new(now.wall),
             in_flight: 0,
             removals: 0,
+            pending_in_flight: 0,
             promised: 0,
             is_closing: false,
-            held: VecDeque::new(),
+            held: Vec::new(),
             retention: None,
         });
         self.names.insert(id.clone(), slot);
@@ -210,12 +238,15 @@ impl Groups {
             .groups
             .get_mut(key.slot as usize)
             .filter(|group| group.key == key)?;
-        let (seats, rules, stalls) = (&mut self.seats, &self.rules, &self.stalls);
+        let (seats, producers) = (&mut self.seats, &mut self.producers);
+        let (rules, stalls) = (&self.rules, &self.stalls);
         let mut turn = Turn {
             group,
             seats,
+            producers,
             rules,
             stalls,
+            before: &self.before,
             now,
             fx,
         };
@@ -239,13 +270,17 @@ impl Groups {
             let reply = request.refused(Refusal::InvalidGroupId);
             return fx.push(Effect::Reply { to, reply });
         }
+        if let Some(refusal) = self.quarantine.refusal(&request) {
+            let reply = request.refused(refusal);
+            return fx.push(Effect::Reply { to, reply });
+        }
         if let Some(id) = request.group()
             && let Some(slot) = self.names.get(id)
             && self.groups[*slot].must_hold(&request)
         {
             let held = &mut self.groups[*slot].held;
             if held.len() < Self::HELD_MAX {
-                held.push_back((request, to));
+                held.push((request, to));
             } else {
                 fx.push(Effect::Note(Note::Refused(Full::Held)));
                 fx.push(Effect::Reply {
@@ -284,6 +319,8 @@ impl Groups {
                 turn.reply(to, Reply::Leave(reply));
             }
             Request::Commit(request) => turn.commit(request, to),
+            Request::TxnCommit(request) => turn.stage(request, to),
+            Request::EndTxn(request) => turn.end_txn(&request, to),
             Request::Fetch(request) => {
                 let fetched = turn.group.fetch(request);
                 turn.reply(to, Reply::Fetch(Ok(fetched)));
@@ -294,7 +331,10 @@ impl Groups {
                 turn.reply(to, Reply::Describe(Ok(described)));
             }
             Request::DeleteGroup(_) => turn.delete_group(to),
-            Request::Join(_) | Request::List(_) | Request::TopicsDeleted(_) => {}
+            Request::Join(_)
+            | Request::List(_)
+            | Request::TxnGroups(_)
+            | Request::TopicsDeleted(_) => {}
         });
     }
 
@@ -310,6 +350,9 @@ impl Groups {
         let reply = match request {
             Request::Join(request) => return self.join(request, to, room, now, fx),
             Request::Commit(request) => return self.commit_outside(request, to, room, now, fx),
+            Request::TxnCommit(request) => return self.stage_outside(request, to, room, now, fx),
+            Request::EndTxn(request) => self.end_txn_outside(&request),
+            Request::TxnGroups(request) => self.txn_groups(&request),
             Request::TopicsDeleted(topics) => return self.topics_deleted(&topics, to, now, fx),
             Request::List(request) => Reply::List(Ok(self.list(&request))),
             Request::Sync(_) | Request::Heartbeat(_) => request.refused(Refusal::UnknownMemberId),
@@ -362,19 +405,30 @@ impl Groups {
         now: Now,
         fx: &mut Vec<Effect>,
     ) {
-        let refusal = match (request.generation.0 < 0, room.group) {
-            (true, true) => None,
-            (true, false) => Some(Refusal::Overloaded),
-            (false, _) => Some(Refusal::GroupIdNotFound),
-        };
-        if let Some(refusal) = refusal {
-            return fx.push(Effect::Reply {
-                to,
-                reply: Reply::Commit(Err(refusal)),
-            });
+        if let Some(key) = self.create_to_commit(&request, to, room, now, fx) {
+            self.turn(key, now, fx, |turn| turn.commit(request, to));
         }
-        let key = self.create(&request.group, now, fx);
-        self.turn(key, now, fx, |turn| turn.commit(request, to));
+    }
+
+    /// Makes the group that is to hold the offsets; `None`: the commit was refused.
+    pub(super) fn create_to_commit(
+        &mut self,
+        request: &CommitRequest,
+        to: ReplyTo,
+        room: Room,
+        now: Now,
+        fx: &mut Vec<Effect>,
+    ) -> Option<GroupKey> {
+        let refusal = match (request.generation.0 < 0, room.group) {
+            (true, true) => return Some(self.create(&request.group, now, fx)),
+            (true, false) => Refusal::Overloaded,
+            (false, _) => Refusal::GroupIdNotFound,
+        };
+        fx.push(Effect::Reply {
+            to,
+            reply: Reply::Commit(Err(refusal)),
+        });
+        None
     }
 
     fn list(&self, request: &ListRequest) -> Vec<Listed> {
@@ -404,52 +458,6 @@ impl Groups {
         }
     }
 
-    /// Whether a member's time is up, given the last beat that the side door heard.
-    ///
-    /// On [`Due::Expire`] the caller closes the side door for exactly that beat and calls
-    /// [`Self::expire`]; if a newer beat came in between it asks again.
-    pub fn session_due(
-        &mut self,
-        seat: SeatId,
-        arming: u32,
-        beat: Option<Tick>,
-        now: Now,
-        fx: &mut Vec<Effect>,
-    ) -> Due {
-        if !self.seats.is_current(seat, arming) {
-            return Due::Nothing;
-        }
-        let deadline = self.seats.deadline(seat, beat, &self.stalls);
-        if deadline > now.tick {
-            self.seats.refile(seat, deadline, fx);
-            return Due::Later;
-        }
-        let Some(place) = self.seats.get(seat) else {
-            return Due::Nothing;
-        };
-        let (key, member) = (place.group, place.member.clone());
-        if self.turn(key, now, fx, |turn| turn.is_waiting(&member)) == Some(true) {
-            // Armed anew when its request is answered.
-            self.seats.disarm(seat);
-            return Due::Nothing;
-        }
-        Due::Expire
-    }
-
-    /// Expires the member or pending member of that seat.
-    pub fn expire(&mut self, seat: SeatId, now: Now, fx: &mut Vec<Effect>) {
-        let Some(place) = self.seats.get(seat) else {
-            return;
-        };
-        let (key, member) = (place.group, place.member.clone());
-        self.turn(key, now, fx, |turn| turn.expire(&member));
-    }
-
-    /// Nobody was served for `length_ms` until now: deadlines that were running are extended.
-    pub fn stalled(&mut self, length_ms: u64, now: Now) {
-        self.stalls.note(now.tick, length_ms);
-    }
-
     /// What has become of a group that was told to hold its requests: once the first of them may
     /// go on, all are asked again.
     pub(super) fn release_held(&mut self, id: &GroupId, fx: &mut Vec<Effect>) {
@@ -458,7 +466,7 @@ impl Groups {
         };
         let held = std::mem::take(&mut group.held);
         if held
-            .front()
+            .first()
             .is_some_and(|(first, _)| group.must_hold(first))
         {
             group.held = held;
@@ -486,7 +494,7 @@ impl Groups {
     pub(super) fn forget_traceless(&mut self) {
         let names = &mut self.names;
         self.groups.retain(|_, group| {
-            let has_traces = group.facts.metadata.is_some() || !group.facts.offsets.is_empty();
+            let has_traces = group.facts.metadata.is_some() || group.facts.sizes() != (0, 0);
             if !has_traces {
                 names.remove(&group.id);
             }
@@ -532,41 +540,4 @@ fn nobody_left(request: LeaveRequest) -> Vec<LeftMember> {
         result: Err(Refusal::UnknownMemberId),
     };
     request.leavers.into_iter().map(unknown).collect()
-}
-
-impl Request {
-    /// Whether the empty string is no name for the group that is asked: a group of that name may
-    /// hold offsets, and nothing else.
-    fn needs_name(&self) -> bool {
-        match self {
-            Self::Join(_)
-            | Self::Sync(_)
-            | Self::Heartbeat(_)
-            | Self::Leave(_)
-            | Self::OffsetDelete(_) => true,
-            Self::Commit(_)
-            | Self::Fetch(_)
-            | Self::Describe(_)
-            | Self::DeleteGroup(_)
-            | Self::List(_)
-            | Self::TopicsDeleted(_) => false,
-        }
-    }
-
-    /// The reply that refuses this request as a whole.
-    pub fn refused(&self, refusal: Refusal) -> Reply {
-        match self {
-            Self::Join(request) => classic::refused(refusal, request.member.clone()),
-            Self::Sync(_) => Reply::Sync(Err(refusal)),
-            Self::Heartbeat(_) => Reply::Heartbeat(Err(refusal)),
-            Self::Leave(_) => Reply::Leave(Err(refusal)),
-            Self::Commit(_) => Reply::Commit(Err(refusal)),
-            Self::Fetch(_) => Reply::Fetch(Err(refusal)),
-            Self::OffsetDelete(_) => Reply::OffsetDelete(Err(refusal)),
-            Self::Describe(_) => Reply::Describe(Err(refusal)),
-            Self::DeleteGroup(_) => Reply::DeleteGroup(Err(refusal)),
-            Self::List(_) => Reply::List(Err(refusal)),
-            Self::TopicsDeleted(_) => Reply::TopicsDeleted(Err(refusal)),
-        }
-    }
 }

@@ -32,20 +32,31 @@ mod effects;
 mod facts;
 mod groups;
 mod offsets;
+mod pending;
+mod producers;
+mod quarantine;
 mod record;
+mod refused;
 mod reply;
 mod request;
 mod retention;
 mod room;
+mod row;
 mod rules;
 mod seats;
+mod sessions;
 mod settle;
+mod sorted;
 mod subscription;
+mod txn;
+mod warm;
 
 pub use classic::{Phase, Replacement};
 pub use effects::{Cause, Effect, End, Entry, Full, GroupKey, Note, SeatId, Then, Timer, Why};
-pub use groups::{Due, Groups};
-pub use record::{GroupMetadata, MemberMetadata, OffsetValue, Record};
+pub use groups::Groups;
+pub use record::{
+    GroupMetadata, MemberMetadata, OffsetMetadata, OffsetValue, PendingValue, Record,
+};
 pub use reply::{
     CommitResult, CommittedTopic, DeletedTopic, Described, DescribedMember, FetchResult,
     FetchedPartition, FetchedTopic, GroupType, JoinRefused, JoinResult, Joined, JoinedMember,
@@ -53,8 +64,11 @@ pub use reply::{
 };
 pub use request::{
     Client, CommitPartition, CommitRequest, CommitTopic, DeleteGroupRequest, DescribeRequest,
-    FetchRequest, FetchTopic, HeartbeatRequest, JoinRequest, LeaveRequest, Leaver, ListRequest,
-    OffsetDeleteRequest, OffsetDeleteTopic, Protocol, ReplyTo, Request, SyncRequest, TopicDeletion,
+    EndTxnRequest, FetchRequest, FetchTopic, HeartbeatRequest, JoinRequest, LeaveRequest, Leaver,
+    ListRequest, OffsetDeleteRequest, OffsetDeleteTopic, Producer, Protocol, ReplyTo, Request,
+    SyncRequest, TopicDeletion, TxnCommitRequest, TxnGroupsRequest,
 };
 pub use room::Room;
 pub use rules::Rules;
+pub use sessions::Due;
+pub use warm::Heard;

@@ -8,17 +8,19 @@ use super::record::{OffsetValue, Record};
 use super::reply::{CommittedTopic, DeletedTopic, FetchedPartition, FetchedTopic, Reply};
 use super::request::{
     CommitPartition, CommitRequest, CommitTopic, FetchRequest, OffsetDeleteRequest, ReplyTo,
+    TopicDeletion,
 };
 use super::room;
+use super::row::Row;
 use crate::error::Refusal;
-use crate::ids::TopicId;
+use crate::ids::{PartitionIndex, ProducerId, TopicId, TopicName};
 use crate::time::WallMs;
 
 impl Turn<'_> {
     /// Decides a commit; its answer waits for the journal.
     pub(super) fn commit(&mut self, request: CommitRequest, to: ReplyTo) {
         let checked = self
-            .check_commit(&request)
+            .check_commit(&request, false)
             .and_then(|()| self.check_offsets_fit(&request));
         if let Err(refusal) = checked {
             return self.reply(to, Reply::Commit(Err(refusal)));
@@ -30,29 +32,49 @@ impl Turn<'_> {
         ) {
             self.arm_session(request.member.as_str());
         }
+        let mut records = Vec::new();
+        let group = &self.group.id;
+        let topics = self.commit_topics(request, &mut |topic, partition, value| {
+            records.push(Record::Offset {
+                group: group.clone(),
+                topic: topic.clone(),
+                partition,
+                value: Some(value),
+            });
+        });
+        if records.is_empty() {
+            return self.reply(to, Reply::Commit(Ok(topics)));
+        }
+        let new = self.group.new_offsets_of(&records);
+        if !self.group.facts.pending.is_empty() {
+            self.group.overtake_all(&mut records);
+        }
+        let to = Some(to);
+        self.append(records, Then::Committed { to, topics, new });
+    }
+
+    /// Keeps what is to be kept of a commit; each partition's outcome.
+    pub(super) fn commit_topics(
+        &self,
+        request: CommitRequest,
+        keep: &mut impl FnMut(&TopicName, PartitionIndex, OffsetValue),
+    ) -> Vec<CommittedTopic> {
         // -1 is how those clients say "the server's own".
         let expires_at = request
             .retention_ms
             .filter(|ms| *ms != -1)
             .map(|ms| WallMs(self.now.wall.0.saturating_add(ms)));
-        let mut records = Vec::new();
-        let mut topics = Vec::with_capacity(request.topics.len());
-        for topic in request.topics {
-            topics.push(self.commit_topic(topic, expires_at, &mut records));
-        }
-        if records.is_empty() {
-            return self.reply(to, Reply::Commit(Ok(topics)));
-        }
-        let new = self.group.new_offsets_of(&records);
-        let to = Some(to);
-        self.append(records, Then::Committed { to, topics, new });
+        let topics = request.topics.into_iter();
+        topics
+            .map(|topic| self.commit_topic(topic, expires_at, keep))
+            .collect()
     }
 
     fn commit_topic(
         &self,
         topic: CommitTopic,
         expires_at: Option<WallMs>,
-        records: &mut Vec<Record>,
+        keep: &mut impl FnMut(&TopicName, PartitionIndex, OffsetValue),
     ) -> CommittedTopic {
         // Stored with an expiry there is room for neither topic id nor epoch (value version 1);
         // clients that send one know of neither.
@@ -69,23 +91,19 @@ impl Turn<'_> {
                 continue;
             }
             rows.push((index, Ok(())));
-            records.push(Record::Offset {
-                group: self.group.id.clone(),
-                topic: topic.topic.clone(),
-                partition: index,
-                value: Some(OffsetValue {
-                    offset: partition.offset,
-                    leader_epoch: if expires_at.is_none() {
-                        partition.leader_epoch
-                    } else {
-                        -1
-                    },
-                    metadata: partition.metadata,
-                    committed_at: partition.committed_at.unwrap_or(self.now.wall),
-                    expires_at,
-                    topic_id,
-                }),
-            });
+            let value = OffsetValue {
+                offset: partition.offset,
+                leader_epoch: if expires_at.is_none() {
+                    partition.leader_epoch
+                } else {
+                    -1
+                },
+                metadata: partition.metadata,
+                committed_at: partition.committed_at.unwrap_or(self.now.wall),
+                expires_at,
+                topic_id,
+            };
+            keep(&topic.topic, index, value);
         }
         CommittedTopic {
             topic: topic.topic,
@@ -100,7 +118,13 @@ impl Turn<'_> {
         metadata.len() <= max || metadata.encode_utf16().take(max + 1).count() <= max
     }
 
-    fn check_commit(&self, request: &CommitRequest) -> Result<(), Refusal> {
+    /// Who may commit. Within a transaction there are two freedoms more: nobody in particular may,
+    /// whatever the phase, and so may a member while the group waits for its assignment.
+    pub(super) fn check_commit(
+        &self,
+        request: &CommitRequest,
+        in_transaction: bool,
+    ) -> Result<(), Refusal> {
         let classic = &self.group.classic;
         if classic.phase == Phase::Dead {
             return Err(Refusal::NotAvailable);
@@ -117,10 +141,10 @@ impl Turn<'_> {
             if request.generation != classic.generation {
                 return Err(Refusal::IllegalGeneration);
             }
-        } else if classic.phase != Phase::Empty {
+        } else if classic.phase != Phase::Empty && !in_transaction {
             return Err(Refusal::UnknownMemberId);
         }
-        if classic.phase == Phase::CompletingRebalance {
+        if classic.phase == Phase::CompletingRebalance && !in_transaction {
             return Err(Refusal::RebalanceInProgress);
         }
         Ok(())
@@ -128,16 +152,31 @@ impl Turn<'_> {
 
     /// Whether the group has room for the partitions that it has no offset of yet.
     fn check_offsets_fit(&mut self, request: &CommitRequest) -> Result<(), Refusal> {
-        let max = self.rules.group_offsets_max;
-        let held = self.group.facts.offsets.len() + self.group.promised;
-        let asked = room::asked(request);
         // Most groups are far from their limit.
-        let fits = |new: usize| new == 0 || held.saturating_add(new) <= max;
-        if fits(asked) || fits(self.group.new_offsets(request)) {
+        if self.fit(room::asked(request)) || self.fit(self.group.new_offsets(request)) {
             return Ok(());
         }
         self.note(Note::Refused(Full::Offsets));
         Err(Refusal::Overloaded)
+    }
+
+    /// The same for those that the producer has not staged yet.
+    pub(super) fn check_pending_fit(
+        &mut self,
+        request: &CommitRequest,
+        producer: ProducerId,
+    ) -> Result<(), Refusal> {
+        if self.fit(room::asked(request)) || self.fit(self.group.new_pending(request, producer)) {
+            return Ok(());
+        }
+        self.note(Note::Refused(Full::Offsets));
+        Err(Refusal::Overloaded)
+    }
+
+    fn fit(&self, new: usize) -> bool {
+        let (committed, pending) = self.group.facts.sizes();
+        let held = committed + pending + self.group.promised;
+        new == 0 || held.saturating_add(new) <= self.rules.group_offsets_max
     }
 
     /// Deletes offsets of topics that nobody reads.
@@ -155,18 +194,9 @@ impl Turn<'_> {
                 Ok(())
             };
             for partition in &topic.partitions {
-                let exists = self
-                    .group
-                    .facts
-                    .offsets
-                    .get(topic.topic.as_str(), *partition);
-                if !is_read && exists.is_some() {
-                    records.push(Record::Offset {
-                        group: self.group.id.clone(),
-                        topic: topic.topic.clone(),
-                        partition: *partition,
-                        value: None,
-                    });
+                if !is_read {
+                    self.group
+                        .delete_offset(&topic.topic, *partition, &mut records);
                 }
             }
             let partitions = topic
@@ -218,21 +248,15 @@ impl Turn<'_> {
 
     /// Tombstones for every offset, then for the group (specification 4.4).
     pub(super) fn remove_group(&mut self, to: Option<ReplyTo>) {
-        let group = &self.group.id;
-        let mut records: Vec<Record> = self
-            .group
-            .facts
-            .offsets
-            .iter()
-            .map(|(topic, partition, _)| Record::Offset {
-                group: group.clone(),
-                topic: topic.clone(),
-                partition,
-                value: None,
-            })
-            .collect();
+        let group = &*self.group;
+        let offsets = group.facts.offsets.iter();
+        let offsets = offsets.map(|(topic, partition, _)| group.tombstone(topic, partition));
+        let pending = group.facts.pending.iter();
+        let pending =
+            pending.flat_map(|((topic, partition), _)| group.drop_pending(topic, *partition));
+        let mut records: Vec<Record> = offsets.chain(pending).collect();
         records.push(Record::Group {
-            group: group.clone(),
+            group: group.id.clone(),
             value: None,
         });
         self.group.is_closing = true;
@@ -241,12 +265,68 @@ impl Turn<'_> {
 }
 
 impl Group {
+    pub(super) fn tombstone(&self, topic: &TopicName, partition: PartitionIndex) -> Record {
+        Record::Offset {
+            group: self.id.clone(),
+            topic: topic.clone(),
+            partition,
+            value: None,
+        }
+    }
+
+    /// Takes away what is committed and what is staged for a partition.
+    fn delete_offset(
+        &self,
+        topic: &TopicName,
+        partition: PartitionIndex,
+        records: &mut Vec<Record>,
+    ) {
+        let is_committed = self.facts.offsets.contains(topic.as_str(), partition);
+        if is_committed || self.is_unstable(topic, partition) {
+            records.push(self.tombstone(topic, partition));
+        }
+        records.extend(self.drop_pending(topic, partition));
+    }
+
+    /// Takes away what is stored for a topic that is gone, or for no topic id in particular.
+    pub(super) fn of_deleted_topic(&self, deleted: &TopicDeletion) -> Vec<Record> {
+        let is_gone =
+            |value: &OffsetValue| value.topic_id.is_zero() || value.topic_id == deleted.id;
+        let row = self.facts.offsets.of_topic(deleted.topic.as_str());
+        let mut records: Vec<Record> = row
+            .into_iter()
+            .flat_map(Row::iter)
+            .filter(|(_, value)| is_gone(value))
+            .map(|(partition, _)| self.tombstone(&deleted.topic, partition))
+            .collect();
+        for ((topic, partition), stakes) in self.facts.pending.of_topic(&deleted.topic) {
+            let gone = stakes.iter().filter(|(_, value)| is_gone(&value.offset));
+            let before = records.len();
+            records.extend(gone.map(|(id, _)| self.pending_record(topic, *partition, *id, None)));
+            let is_committed = self.facts.offsets.contains(topic.as_str(), *partition);
+            if records.len() > before && !is_committed {
+                // Its transaction's commit may be on its way.
+                records.push(self.tombstone(topic, *partition));
+            }
+        }
+        records
+    }
+
     /// What is committed; partitions without an offset are answered with none.
     pub(super) fn fetch(&self, request: FetchRequest) -> Vec<FetchedTopic> {
         if self.classic.phase == Phase::Dead {
             return fetch_from_nowhere(request);
         }
         let offsets = &self.facts.offsets;
+        let require_stable = request.require_stable;
+        let fetch = |topic: &TopicName, partition, value: Option<OffsetValue>| {
+            let is_unstable = require_stable && self.is_unstable(topic, partition);
+            FetchedPartition {
+                partition,
+                committed: value.filter(|_| !is_unstable),
+                is_unstable,
+            }
+        };
         let Some(topics) = request.topics else {
             return offsets
                 .by_topic()
@@ -254,17 +334,10 @@ impl Group {
                     topic: topic.clone(),
                     partitions: row
                         .iter()
-                        .map(|(partition, value)| FetchedPartition {
-                            partition: *partition,
-                            committed: Some(value.clone()),
-                        })
+                        .map(|(partition, value)| fetch(topic, partition, Some(value)))
                         .collect(),
                 })
                 .collect();
-        };
-        let fetch = |topic: &str, partition| FetchedPartition {
-            partition,
-            committed: offsets.get(topic, partition).cloned(),
         };
         topics
             .into_iter()
@@ -272,7 +345,10 @@ impl Group {
                 partitions: asked
                     .partitions
                     .into_iter()
-                    .map(|partition| fetch(asked.topic.as_str(), partition))
+                    .map(|partition| {
+                        let value = offsets.get(asked.topic.as_str(), partition);
+                        fetch(&asked.topic, partition, value)
+                    })
                     .collect(),
                 topic: asked.topic,
             })
@@ -285,6 +361,7 @@ pub(super) fn fetch_from_nowhere(request: FetchRequest) -> Vec<FetchedTopic> {
     let none = |partition| FetchedPartition {
         partition,
         committed: None,
+        is_unstable: false,
     };
     request
         .topics

@@ -100,6 +100,9 @@ pub struct FetchedPartition {
     pub partition: PartitionIndex,
     /// What is committed; `None`: nothing.
     pub committed: Option<OffsetValue>,
+    /// A stable offset was asked for, and a transaction is open that may change it
+    /// (`UNSTABLE_OFFSET_COMMIT`); nothing is shown then.
+    pub is_unstable: bool,
 }
 
 /// One topic of a fetch's outcome.
@@ -197,10 +200,12 @@ pub enum Reply {
     Heartbeat(Result<(), Refusal>),
     Leave(LeaveResult),
     Commit(CommitResult),
+    EndTxn(Result<(), Refusal>),
     Fetch(FetchResult),
     OffsetDelete(OffsetDeleteResult),
     Describe(Result<Described, Refusal>),
     DeleteGroup(Result<(), Refusal>),
     List(Result<Vec<Listed>, Refusal>),
+    TxnGroups(Result<Vec<GroupId>, Refusal>),
     TopicsDeleted(Result<(), Refusal>),
 }

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::ids::{Generation, GroupId, InstanceId, MemberId, PartitionIndex, TopicId, TopicName};
+use super::record::OffsetMetadata;
+use crate::ids::{
+    Generation, GroupId, InstanceId, MemberId, PartitionIndex, ProducerEpoch, ProducerId, TopicId,
+    TopicName,
+};
 use crate::time::WallMs;
 
 /// Where the answer to a request goes: a number that the caller chose and will recognise.
@@ -176,7 +180,7 @@ pub struct CommitPartition {
     /// The leader epoch of the last record read (KIP-320), -1: unknown.
     pub leader_epoch: i32,
     /// Whatever the consumer wants to keep beside the offset.
-    pub metadata: Arc<str>,
+    pub metadata: OffsetMetadata,
     /// The commit's own time, where an old client sends one.
     pub committed_at: Option<WallMs>,
 }
@@ -231,6 +235,15 @@ impl CommitRequest {
         self
     }
 
+    /// As part of that producer's transaction.
+    #[must_use]
+    pub fn in_transaction(self, producer: Producer) -> TxnCommitRequest {
+        TxnCommitRequest {
+            producer,
+            commit: self,
+        }
+    }
+
     /// Commits one more offset.
     #[must_use]
     pub fn offset(
@@ -261,6 +274,60 @@ impl CommitRequest {
     }
 }
 
+/// A producer with its epoch.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Producer {
+    /// Its number.
+    pub id: ProducerId,
+    /// Its epoch.
+    pub epoch: ProducerEpoch,
+}
+
+impl Producer {
+    /// That producer in that epoch.
+    pub fn new(id: i64, epoch: i16) -> Self {
+        let (id, epoch) = (ProducerId(id), ProducerEpoch(epoch));
+        Self { id, epoch }
+    }
+}
+
+/// `TxnOffsetCommit`: offsets that count once the producer's transaction commits.
+///
+/// Whether the producer has a transaction open, and whether the group is part of it, is for the
+/// transaction coordinator to say before this is asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TxnCommitRequest {
+    /// Whose transaction it is.
+    pub producer: Producer,
+    /// What is committed with it, and by whom of the group.
+    pub commit: CommitRequest,
+}
+
+/// The end of a producer's transaction, for one group: what a marker in the group's partition of
+/// `__consumer_offsets` is in Kafka.
+///
+/// It ends everything that the producer has staged in the group, of whatever epoch, and is
+/// refused only if the group has seen a newer epoch. It may be repeated: a group in which the
+/// producer has nothing staged, or that does not exist, accepts it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EndTxnRequest {
+    /// The group.
+    pub group: GroupId,
+    /// Whose transaction, and with which epoch the marker is written.
+    pub producer: Producer,
+    /// Whether what was staged counts now; `false`: it is dropped.
+    pub committed: bool,
+}
+
+/// In which groups of a shard a producer has something staged or on its way to the journal.
+///
+/// It raises the producer's epoch: from then on what an older epoch stages is refused.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TxnGroupsRequest {
+    /// The producer.
+    pub producer: Producer,
+}
+
 /// One topic of a fetch.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FetchTopic {
@@ -277,6 +344,9 @@ pub struct FetchRequest {
     pub group: GroupId,
     /// What is asked for; `None`: everything.
     pub topics: Option<Vec<FetchTopic>>,
+    /// Whether offsets with an open transaction are held back (KIP-447), and everything that was
+    /// asked before must be settled before this is answered.
+    pub require_stable: bool,
 }
 
 impl FetchRequest {
@@ -285,7 +355,15 @@ impl FetchRequest {
         Self {
             group: group.into(),
             topics: None,
+            require_stable: false,
         }
+    }
+
+    /// The same, of what is stable only.
+    #[must_use]
+    pub fn stable(mut self) -> Self {
+        self.require_stable = true;
+        self
     }
 }
 
@@ -348,11 +426,14 @@ pub enum Request {
     Heartbeat(HeartbeatRequest),
     Leave(LeaveRequest),
     Commit(CommitRequest),
+    TxnCommit(TxnCommitRequest),
+    EndTxn(EndTxnRequest),
     Fetch(FetchRequest),
     OffsetDelete(OffsetDeleteRequest),
     Describe(DescribeRequest),
     DeleteGroup(DeleteGroupRequest),
     List(ListRequest),
+    TxnGroups(TxnGroupsRequest),
     TopicsDeleted(Vec<TopicDeletion>),
 }
 
@@ -365,22 +446,27 @@ impl Request {
             Self::Heartbeat(r) => Some(&r.group),
             Self::Leave(r) => Some(&r.group),
             Self::Commit(r) => Some(&r.group),
+            Self::TxnCommit(r) => Some(&r.commit.group),
+            Self::EndTxn(r) => Some(&r.group),
             Self::Fetch(r) => Some(&r.group),
             Self::OffsetDelete(r) => Some(&r.group),
             Self::Describe(r) => Some(&r.group),
             Self::DeleteGroup(r) => Some(&r.group),
-            Self::List(_) | Self::TopicsDeleted(_) => None,
+            Self::List(_) | Self::TxnGroups(_) | Self::TopicsDeleted(_) => None,
         }
     }
 
-    /// Whether it decides nothing that may have to outlive us.
+    /// Whether it decides nothing that may have to outlive us, and waits for nothing that does.
     pub fn only_reads(&self) -> bool {
         match self {
-            Self::Heartbeat(_) | Self::Fetch(_) | Self::Describe(_) | Self::List(_) => true,
+            Self::Fetch(request) => !request.require_stable,
+            Self::Heartbeat(_) | Self::Describe(_) | Self::List(_) | Self::TxnGroups(_) => true,
             Self::Join(_)
             | Self::Sync(_)
             | Self::Leave(_)
             | Self::Commit(_)
+            | Self::TxnCommit(_)
+            | Self::EndTxn(_)
             | Self::OffsetDelete(_)
             | Self::DeleteGroup(_)
             | Self::TopicsDeleted(_) => false,

@@ -8,7 +8,7 @@ use super::Phase;
 use super::classic::{Running, Turn};
 use super::effects::{Effect, Note, Then, Timer};
 use super::record::{OffsetValue, Record};
-use crate::ids::TopicName;
+use crate::ids::{PartitionIndex, TopicName};
 use crate::time::WallMs;
 
 /// When an offset of this group begins to age.
@@ -38,14 +38,17 @@ impl Turn<'_> {
     }
 
     /// When that offset expires; `None`: not while things are as they are.
-    fn expires_at(&self, ages: Ages, topic: &TopicName, value: &OffsetValue) -> Option<WallMs> {
-        let is_read = self
-            .group
-            .classic
-            .subscribed
-            .as_ref()
-            .is_some_and(|all| all.contains(topic));
-        if ages == Ages::Never || is_read {
+    ///
+    /// One that an open transaction may change does not expire.
+    fn expires_at(
+        &self,
+        ages: Ages,
+        (topic, partition): (&TopicName, PartitionIndex),
+        value: &OffsetValue,
+    ) -> Option<WallMs> {
+        let classic = &self.group.classic;
+        let is_read = classic.subscribed.is_some() && classic.is_subscribed(topic.as_str());
+        if ages == Ages::Never || is_read || self.group.is_unstable(topic, partition) {
             return None;
         }
         let from = match (value.expires_at, ages) {
@@ -65,13 +68,17 @@ impl Turn<'_> {
         if ages == Ages::Never {
             return None;
         }
-        let offsets = &self.group.facts.offsets;
-        if offsets.is_empty() {
-            return (self.group.classic.phase == Phase::Empty).then_some(self.now.wall);
+        let facts = &self.group.facts;
+        if facts.offsets.is_empty() {
+            // An open transaction keeps the group.
+            let is_idle = self.group.classic.phase == Phase::Empty && facts.pending.is_empty();
+            return is_idle.then_some(self.now.wall);
         }
+        let offsets = facts.offsets.iter();
         offsets
-            .iter()
-            .filter_map(|(topic, _, value)| self.expires_at(ages, topic, value))
+            .filter_map(|(topic, partition, value)| {
+                self.expires_at(ages, (topic, partition), &value)
+            })
             .min()
     }
 
@@ -93,9 +100,26 @@ impl Turn<'_> {
                 let aged = WallMs(value.committed_at.0.saturating_add(retention_ms));
                 Some(value.expires_at.unwrap_or(aged))
             }
-            Record::Offset { value: None, .. } | Record::Group { .. } => None,
+            Record::Offset { value: None, .. } | Record::Pending { .. } | Record::Group { .. } => {
+                None
+            }
         };
         if let Some(first) = records.iter().filter_map(expiry).min() {
+            self.arm_retention_for(first);
+        }
+    }
+
+    /// The same for partitions whose transactions ended: what they held back may age.
+    pub(super) fn arm_retention_after_end(&mut self, ended: &[(&TopicName, PartitionIndex)]) {
+        if self.group.facts.sizes() == (0, 0) {
+            return self.arm_retention();
+        }
+        let ages = self.ages();
+        let expiry = |(topic, partition): (&TopicName, PartitionIndex)| {
+            let value = self.group.facts.offsets.get(topic.as_str(), partition)?;
+            self.expires_at(ages, (topic, partition), &value)
+        };
+        if let Some(first) = ended.iter().copied().filter_map(expiry).min() {
             self.arm_retention_for(first);
         }
     }
@@ -147,18 +171,13 @@ impl Turn<'_> {
             .facts
             .offsets
             .iter()
-            .filter(|(topic, _, value)| {
-                self.expires_at(ages, topic, value)
+            .filter(|(topic, partition, value)| {
+                self.expires_at(ages, (topic, *partition), value)
                     .is_some_and(|at| at <= self.now.wall)
             })
-            .map(|(topic, partition, _)| Record::Offset {
-                group: self.group.id.clone(),
-                topic: topic.clone(),
-                partition,
-                value: None,
-            })
+            .map(|(topic, partition, _)| self.group.tombstone(topic, partition))
             .collect();
-        let all_expired = expired.len() == self.group.facts.offsets.len();
+        let all_expired = self.group.facts.sizes() == (expired.len(), 0);
         if !expired.is_empty() {
             self.note(Note::OffsetsExpired(expired.len()));
         }

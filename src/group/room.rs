@@ -2,8 +2,8 @@
 
 use super::groups::{Group, Groups};
 use super::record::Record;
-use super::request::{CommitPartition, CommitRequest, CommitTopic, JoinRequest};
-use crate::ids::InstanceId;
+use super::request::{CommitPartition, CommitRequest, CommitTopic, JoinRequest, TxnCommitRequest};
+use crate::ids::{InstanceId, ProducerId};
 
 /// Whether there is room for more, within the limits that all shards share.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,9 +39,49 @@ impl Groups {
         self.find(&request.group)
             .map_or_else(|| asked(request), |group| group.new_offsets(request))
     }
+
+    /// The same for a commit within a transaction.
+    pub fn new_pending(&self, request: &TxnCommitRequest) -> usize {
+        let TxnCommitRequest { producer, commit } = request;
+        self.find(&commit.group).map_or_else(
+            || asked(commit),
+            |group| group.new_pending(commit, producer.id),
+        )
+    }
 }
 
 impl Group {
+    /// The partitions for which the producer has nothing staged yet.
+    pub(super) fn new_pending(&self, request: &CommitRequest, producer: ProducerId) -> usize {
+        if self.removals > 0 {
+            return asked(request);
+        }
+        let new_of = |topic: &CommitTopic| {
+            let has = |at: &&CommitPartition| {
+                !self.facts.pending.has(&topic.topic, at.partition, producer)
+            };
+            topic.partitions.iter().filter(has).count()
+        };
+        request.topics.iter().map(new_of).sum()
+    }
+
+    /// The same for the records of such a commit.
+    pub(super) fn new_pending_of(&self, records: &[Record]) -> usize {
+        if self.removals > 0 {
+            return records.len();
+        }
+        let is_new = |record: &&Record| match record {
+            Record::Pending {
+                topic,
+                partition,
+                producer,
+                ..
+            } => !self.facts.pending.has(topic, *partition, *producer),
+            Record::Offset { .. } | Record::Group { .. } => false,
+        };
+        records.iter().filter(is_new).count()
+    }
+
     /// The partitions that the group has no offset of. While some are being removed each one
     /// counts: it may be gone when the commit is settled.
     pub(super) fn new_offsets(&self, request: &CommitRequest) -> usize {
@@ -50,8 +90,7 @@ impl Group {
         }
         let new_of = |topic: &CommitTopic| {
             let row = self.facts.offsets.of_topic(topic.topic.as_str());
-            let is_new =
-                |at: &&CommitPartition| row.is_none_or(|it| !it.contains_key(&at.partition));
+            let is_new = |at: &&CommitPartition| row.is_none_or(|it| !it.contains(at.partition));
             topic.partitions.iter().filter(is_new).count()
         };
         request.topics.iter().map(new_of).sum()
@@ -65,8 +104,8 @@ impl Group {
         let is_new = |record: &&Record| match record {
             Record::Offset {
                 topic, partition, ..
-            } => self.facts.offsets.get(topic.as_str(), *partition).is_none(),
-            Record::Group { .. } => false,
+            } => !self.facts.offsets.contains(topic.as_str(), *partition),
+            Record::Pending { .. } | Record::Group { .. } => false,
         };
         records.iter().filter(is_new).count()
     }

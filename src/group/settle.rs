@@ -1,17 +1,17 @@
 //! What follows when records became durable or could not be made so, and what a restart revives.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Phase;
 use super::classic::{Classic, Member, Turn};
-use super::effects::{Cause, Effect, End, Entry, Note, Then};
+use super::effects::{Cause, Effect, End, Entry, Note, SeatId, Then};
 use super::groups::Groups;
 use super::record::{GroupMetadata, Record};
 use super::reply::Reply;
 use super::request::{Client, Protocol, ReplyTo, TopicDeletion};
+use super::warm::Before;
 use crate::error::Refusal;
-use crate::ids::{MemberId, TopicName};
+use crate::ids::MemberId;
 use crate::time::{Now, WallMs};
 
 impl Groups {
@@ -31,6 +31,7 @@ impl Groups {
             }
         }
         let removes_offsets = entry.removes_offsets();
+        let changes_pending = entry.changes_pending();
         let (key, then) = (entry.group, entry.then);
         let id = self.id_of(key);
         let removed = matches!(then, Then::Removed { .. });
@@ -39,6 +40,7 @@ impl Groups {
             turn.group.in_flight -= 1;
             turn.group.promised -= then.new_offsets();
             turn.group.removals -= u32::from(removes_offsets);
+            turn.group.pending_in_flight -= u32::from(changes_pending);
             turn.follow(then, &records, outcome);
         });
         if removed && outcome.is_ok() {
@@ -87,14 +89,15 @@ impl Groups {
 
     /// Brings the groups to life after their records were replayed: specification 2.12.
     ///
-    /// A group with members is Stable with its last assignment, each member with a session from
-    /// now on; any other is Empty.
+    /// A group with members is Stable with its last assignment, each member with what was left of
+    /// its session ([`Self::was_heard`]) or else with a session from now on; any other is Empty.
     pub fn revive(&mut self, now: Now, fx: &mut Vec<Effect>) {
         self.forget_traceless();
         for key in self.keys() {
             fx.push(Effect::Note(Note::GroupCreated));
             self.turn(key, now, fx, |turn| turn.revive());
         }
+        self.before = Before::default();
     }
 }
 
@@ -104,11 +107,31 @@ impl Turn<'_> {
             Then::Rest => {}
             Then::Committed { to, topics, .. } => {
                 if outcome.is_ok() {
-                    self.note(Note::OffsetsCommitted(records.len()));
+                    let offsets = records.iter().filter(|it| it.is_offset()).count();
+                    self.note(Note::OffsetsCommitted(offsets));
                     self.arm_retention_after_commit(records);
                 }
                 if let Some(to) = to {
                     self.reply(to, Reply::Commit(outcome.map(|()| topics)));
+                }
+            }
+            Then::Staged {
+                to,
+                topics,
+                producer,
+                ..
+            } => {
+                self.staged(records.len(), producer, outcome.is_ok());
+                if let Some(to) = to {
+                    self.reply(to, Reply::Commit(outcome.map(|()| topics)));
+                }
+            }
+            Then::TxnEnded { to } => {
+                if outcome.is_ok() {
+                    self.txn_ended(records);
+                }
+                if let Some(to) = to {
+                    self.reply(to, Reply::EndTxn(outcome));
                 }
             }
             Then::Assign { generation } => {
@@ -118,7 +141,7 @@ impl Turn<'_> {
             Then::Replaced(replacement) => self.replaced(*replacement, outcome),
             Then::OffsetsDeleted { to, topics } => {
                 if outcome.is_ok() {
-                    self.offsets_deleted(records.len());
+                    self.offsets_deleted(records);
                 }
                 if let Some(to) = to {
                     self.reply(to, Reply::OffsetDelete(outcome.map(|()| topics)));
@@ -134,7 +157,7 @@ impl Turn<'_> {
             }
             Then::TopicsDeleted { to } => {
                 if outcome.is_ok() {
-                    self.offsets_deleted(records.len());
+                    self.offsets_deleted(records);
                 }
                 if let Some(to) = to {
                     self.reply(to, Reply::TopicsDeleted(outcome));
@@ -147,7 +170,10 @@ impl Turn<'_> {
         let refusal = Refusal::NotAvailable;
         let refused = match then {
             Then::Rest => None,
-            Then::Committed { to, .. } => to.take().map(|to| (to, Reply::Commit(Err(refusal)))),
+            Then::Committed { to, .. } | Then::Staged { to, .. } => {
+                to.take().map(|to| (to, Reply::Commit(Err(refusal))))
+            }
+            Then::TxnEnded { to } => to.take().map(|to| (to, Reply::EndTxn(Err(refusal)))),
             Then::OffsetsDeleted { to, .. } => {
                 to.take().map(|to| (to, Reply::OffsetDelete(Err(refusal))))
             }
@@ -170,9 +196,10 @@ impl Turn<'_> {
         }
     }
 
-    fn offsets_deleted(&mut self, count: usize) {
-        self.note(Note::OffsetsDeleted(count));
-        if self.group.facts.offsets.is_empty() {
+    fn offsets_deleted(&mut self, records: &[Record]) {
+        let offsets = records.iter().filter(|it| it.is_offset()).count();
+        self.note(Note::OffsetsDeleted(offsets));
+        if self.group.facts.sizes() == (0, 0) {
             // Nothing holds an empty group any longer.
             self.arm_retention();
         }
@@ -182,21 +209,10 @@ impl Turn<'_> {
         if self.group.is_closing {
             return Vec::new();
         }
-        let tombstone = |topic: &TopicName, partition| Record::Offset {
-            group: self.group.id.clone(),
-            topic: topic.clone(),
-            partition,
-            value: None,
-        };
+        let group = &*self.group;
         topics
             .iter()
-            .flat_map(|deleted| {
-                let row = self.group.facts.offsets.of_topic(deleted.topic.as_str());
-                row.into_iter()
-                    .flatten()
-                    .filter(|(_, it)| it.topic_id.is_zero() || it.topic_id == deleted.id)
-                    .map(|(partition, _)| tombstone(&deleted.topic, *partition))
-            })
+            .flat_map(|deleted| group.of_deleted_topic(deleted))
             .collect()
     }
 
@@ -269,7 +285,17 @@ impl Turn<'_> {
             member: member.member.clone(),
             instance: member.instance.clone(),
         });
-        self.arm_session(member.member.as_str());
+        self.arm_revived(seat, member);
+    }
+
+    fn arm_revived(&mut self, seat: SeatId, member: &super::MemberMetadata) {
+        let timeout_ms = u64::try_from(member.session_timeout_ms).unwrap_or(0);
+        let known = (&member.member, timeout_ms);
+        let left_ms = self
+            .before
+            .session_left_ms(&self.group.id, known, self.rules, self.now.wall);
+        self.seats
+            .arm_first(seat, (left_ms, timeout_ms), self.now.tick, self.fx);
     }
 }
 
@@ -285,7 +311,7 @@ fn revived(stored: &GroupMetadata) -> Classic {
     classic.protocol.clone_from(&stored.protocol);
     classic.generation = stored.generation;
     classic.leader.clone_from(&stored.leader);
-    classic.subscribed = Some(BTreeSet::new());
+    classic.subscribed = Some(Box::default());
     classic
 }
 
@@ -300,6 +326,8 @@ fn assignments(record: &Record) -> Vec<(MemberId, bytes::Bytes)> {
             .iter()
             .map(|member| (member.member.clone(), member.assignment.clone()))
             .collect(),
-        Record::Group { value: None, .. } | Record::Offset { .. } => Vec::new(),
+        Record::Group { value: None, .. } | Record::Offset { .. } | Record::Pending { .. } => {
+            Vec::new()
+        }
     }
 }

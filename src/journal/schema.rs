@@ -2,22 +2,32 @@
 //! write them into its own topic, and Kafka's tools may read them.
 //!
 //! ```text
-//!   key:    record type (i16) | group | topic | partition          (types 0, 1: an offset)
-//!           record type (i16) | group                              (type 2: a group)
+//!   key:    record type (i16) | group | topic | partition             (types 0, 1: an offset)
+//!           record type (i16) | group                                 (type 2: a group)
+//!           record type (i16) | group | topic | partition | producer  (type 10028: staged)
 //!   value:  schema version (i16) | fields; no value at all is a tombstone
 //! ```
 //!
 //! Written are the versions that Kafka 4.4.0 writes: offsets as version 3, as version 4 with the
 //! topic's id where it is known, as version 1 with an explicit expiry; groups as version 3. All
 //! versions are read.
+//!
+//! **Offsets of open transactions.** Kafka writes them as offsets in batches of the producer, and
+//! a marker where the transaction ends: what an offset means depends on its batch and on what
+//! stands behind it. Here every record must be understood by itself, as the last word on its key,
+//! in whatever order a log has kept those. So a staged offset has a key of its own, with the
+//! producer in it, and ends by a tombstone beside the offset that it commits; and whether a later
+//! commit has overtaken it stands on it. Record types of this kind begin at 10,000, far from
+//! Kafka's, whose loader and tools skip what they do not know.
 
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::group::{GroupMetadata, MemberMetadata, OffsetValue, Record};
-use crate::ids::{Generation, TopicId};
+use super::Loaded;
+use crate::group::{GroupMetadata, MemberMetadata, OffsetValue, PendingValue, Record};
+use crate::ids::{Generation, GroupId, ProducerEpoch, ProducerId, TopicId};
 use crate::time::WallMs;
 use crate::wire::codec::NEVER;
 use crate::wire::{DecodeError, EncodeError, Message, Reader, Writer, schema};
@@ -38,6 +48,23 @@ schema! {
         commit_timestamp: i64, 0..;
         expire_timestamp: i64, 1..=1, default -1;
         topic_id: TopicId, 4.., tag 0;
+    }
+
+    /// The key of a staged offset, a record type of our own.
+    struct PendingKey<'a>(versions PENDING..=PENDING, flexible NEVER) {
+        group: &'a str, PENDING..;
+        topic: &'a str, PENDING..;
+        partition: i32, PENDING..;
+        producer_id: i64, PENDING..;
+    }
+
+    /// A staged offset.
+    struct StagedValue<'a>(versions 0..=0, flexible NEVER) {
+        producer_epoch: i16, 0..;
+        order: i64, 0..;
+        is_overtaken: bool, 0..;
+        /// The value, with its version, that the offset's record will have once it is committed.
+        offset: &'a [u8], 0..;
     }
 
     /// The key of a group, record type 2.
@@ -71,12 +98,14 @@ schema! {
 /// Record types.
 const OFFSET: i16 = 1;
 const GROUP: i16 = 2;
+const PENDING: i16 = 10_028;
 
 /// Written versions of values.
 const OFFSET_WITH_EXPIRY: i16 = 1;
 const OFFSET_PLAIN: i16 = 3;
 const OFFSET_WITH_TOPIC_ID: i16 = 4;
 const GROUP_PLAIN: i16 = 3;
+const PENDING_PLAIN: i16 = 0;
 
 /// A record as a log keeps it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -114,13 +143,40 @@ impl From<DecodeError> for SchemaError {
     }
 }
 
+/// A record that [`append`] has written: its key, then its value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Appended {
+    /// Bytes of the key.
+    pub key_len: usize,
+    /// Whether there is a value, perhaps of no bytes; without one it is a tombstone.
+    pub has_value: bool,
+}
+
 /// Writes a record.
 ///
 /// # Errors
 ///
 /// [`EncodeError`] for a name of more than 32,767 bytes, or more than the protocol can count.
 pub fn encode(record: &Record) -> Result<Encoded, EncodeError> {
-    match record {
+    let mut key = Vec::new();
+    let appended = append(record, &mut key)?;
+    let value = key.split_off(appended.key_len);
+    Ok(Encoded {
+        key,
+        value: appended.has_value.then_some(value),
+    })
+}
+
+/// Writes a record at the end of a buffer, the key and then the value: for a log that frames
+/// records where they lie.
+///
+/// # Errors
+///
+/// As [`encode`]; what was written until then is to be taken back.
+pub fn append(record: &Record, out: &mut Vec<u8>) -> Result<Appended, EncodeError> {
+    let from = out.len();
+    let key_len;
+    let has_value = match record {
         Record::Offset {
             group,
             topic,
@@ -132,28 +188,60 @@ pub fn encode(record: &Record) -> Result<Encoded, EncodeError> {
                 topic: topic.as_str(),
                 partition: *partition,
             };
-            let value = value.as_ref().map(|value| {
+            versioned(OFFSET, &key, out)?;
+            key_len = out.len() - from;
+            if let Some(value) = value {
                 let (version, value) = offset_value(value);
-                versioned(version, &value)
-            });
-            Ok(Encoded {
-                key: versioned(OFFSET, &key)?,
-                value: value.transpose()?,
-            })
+                versioned(version, &value, out)?;
+            }
+            value.is_some()
+        }
+        Record::Pending {
+            group,
+            topic,
+            partition,
+            producer,
+            value,
+        } => {
+            let key = PendingKey {
+                group: group.as_str(),
+                topic: topic.as_str(),
+                partition: *partition,
+                producer_id: producer.0,
+            };
+            versioned(PENDING, &key, out)?;
+            key_len = out.len() - from;
+            if let Some(value) = value {
+                append_pending(value, out)?;
+            }
+            value.is_some()
         }
         Record::Group { group, value } => {
             let key = GroupMetadataKey {
                 group: group.as_str(),
             };
-            let value = value
-                .as_ref()
-                .map(|value| versioned(GROUP_PLAIN, &group_value(value)));
-            Ok(Encoded {
-                key: versioned(GROUP, &key)?,
-                value: value.transpose()?,
-            })
+            versioned(GROUP, &key, out)?;
+            key_len = out.len() - from;
+            if let Some(value) = value {
+                versioned(GROUP_PLAIN, &group_value(value), out)?;
+            }
+            value.is_some()
         }
-    }
+    };
+    Ok(Appended { key_len, has_value })
+}
+
+fn append_pending(value: &PendingValue, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let (version, offset) = offset_value(&value.offset);
+    let mut inner = Vec::new();
+    versioned(version, &offset, &mut inner)?;
+    let staged = StagedValue {
+        producer_epoch: value.epoch.0,
+        order: value.order.cast_signed(),
+        is_overtaken: value.is_overtaken,
+        offset: &inner,
+    };
+    versioned(PENDING_PLAIN, &staged, out)
 }
 
 fn offset_value(value: &OffsetValue) -> (i16, OffsetCommitValue<'_>) {
@@ -195,13 +283,15 @@ fn group_value(value: &GroupMetadata) -> GroupMetadataValue<'_> {
 }
 
 /// The version, then the message in it.
-fn versioned<'a, M: Message<'a>>(version: i16, message: &M) -> Result<Vec<u8>, EncodeError> {
-    let mut out = Vec::new();
-    let mut writer = Writer::new(&mut out);
+fn versioned<'a, M: Message<'a>>(
+    version: i16,
+    message: &M,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let mut writer = Writer::new(out);
     writer.i16(version);
     message.encode(&mut writer, version);
-    writer.finish()?;
-    Ok(out)
+    writer.finish()
 }
 
 /// Reads a record.
@@ -221,6 +311,16 @@ pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Record, SchemaError> {
                 value: value.map(read_offset).transpose()?,
             })
         }
+        PENDING => {
+            let key = PendingKey::decode_from(&mut reader, PENDING)?;
+            Ok(Record::Pending {
+                group: key.group.into(),
+                topic: key.topic.into(),
+                partition: key.partition,
+                producer: ProducerId(key.producer_id),
+                value: value.map(read_pending).transpose()?,
+            })
+        }
         GROUP => {
             let key = GroupMetadataKey::decode_from(&mut reader, GROUP)?;
             let value = value.map(read_group).transpose()?;
@@ -231,6 +331,35 @@ pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Record, SchemaError> {
         }
         unknown => Err(SchemaError::UnknownType(unknown)),
     }
+}
+
+/// Reads a record for a load. `None`: of a type that is not known, which Kafka's loader skips, too.
+///
+/// # Errors
+///
+/// [`SchemaError::Damaged`] where not even the group can be told: then no group is safe from what
+/// the record said, and the load must fail.
+pub fn loaded(key: &[u8], value: Option<&[u8]>) -> Result<Option<Loaded>, SchemaError> {
+    match decode(key, value) {
+        Ok(record) => Ok(Some(Loaded::Record(record))),
+        Err(SchemaError::UnknownType(_)) => Ok(None),
+        Err(error @ SchemaError::Damaged(_)) => {
+            let group = group_of(key).map_err(|_| error)?;
+            Ok(Some(Loaded::Unreadable {
+                group,
+                key: key.to_vec(),
+                reason: error.to_string(),
+            }))
+        }
+    }
+}
+
+/// The group of a key, whatever follows it: every known type begins with it.
+fn group_of(key: &[u8]) -> Result<GroupId, DecodeError> {
+    let mut reader = Reader::new(key);
+    reader.i16()?;
+    let key = GroupMetadataKey::decode_from(&mut reader, GROUP)?;
+    Ok(key.group.into())
 }
 
 fn read_offset(bytes: &[u8]) -> Result<OffsetValue, DecodeError> {
@@ -244,6 +373,18 @@ fn read_offset(bytes: &[u8]) -> Result<OffsetValue, DecodeError> {
         committed_at: WallMs(value.commit_timestamp),
         expires_at: (value.expire_timestamp != -1).then_some(WallMs(value.expire_timestamp)),
         topic_id: value.topic_id,
+    })
+}
+
+fn read_pending(bytes: &[u8]) -> Result<PendingValue, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let version = reader.i16()?;
+    let value = StagedValue::decode_from(&mut reader, version)?;
+    Ok(PendingValue {
+        epoch: ProducerEpoch(value.producer_epoch),
+        order: value.order.cast_unsigned(),
+        is_overtaken: value.is_overtaken,
+        offset: read_offset(value.offset)?,
     })
 }
 
@@ -357,6 +498,53 @@ mod tests {
         }
     }
 
+    fn pending(value: Option<PendingValue>) -> Record {
+        Record::Pending {
+            group: "g".into(),
+            topic: "t".into(),
+            partition: 7,
+            producer: ProducerId(5),
+            value,
+        }
+    }
+
+    fn staged(offset: OffsetValue) -> PendingValue {
+        PendingValue {
+            epoch: ProducerEpoch(6),
+            order: 8,
+            is_overtaken: true,
+            offset,
+        }
+    }
+
+    #[test]
+    fn a_staged_offset_holds_the_value_that_is_to_be_committed() {
+        let encoded = encode(&pending(Some(staged(value())))).unwrap();
+        let key = b"\x27\x2c\0\x01g\0\x01t\0\0\0\x07\0\0\0\0\0\0\0\x05";
+        assert_eq!(encoded.key, key);
+        let committed = encode(&offset(Some(value()))).unwrap().value.unwrap();
+        let bytes = encoded.value.unwrap();
+        assert_eq!(bytes[..13], *b"\0\0\0\x06\0\0\0\0\0\0\0\x08\x01");
+        assert_eq!(bytes[17..], committed);
+    }
+
+    #[test]
+    fn staged_offsets_and_their_tombstones_are_read_as_they_were_written() {
+        let expiring = OffsetValue {
+            expires_at: Some(WallMs(2_000)),
+            leader_epoch: -1,
+            ..value()
+        };
+        for record in [pending(Some(staged(expiring))), pending(None)] {
+            assert_eq!(round_trip(&record), record);
+        }
+        let encoded = encode(&pending(Some(staged(value())))).unwrap();
+        let bytes = encoded.value.unwrap();
+        for cut in 0..bytes.len() {
+            assert!(decode(&encoded.key, Some(&bytes[..cut])).is_err());
+        }
+    }
+
     #[test]
     fn groups_and_tombstones_are_read_as_they_were_written() {
         let no_group = Record::Group {
@@ -378,5 +566,27 @@ mod tests {
         assert_eq!(decode(&[0, 3], None), Err(SchemaError::UnknownType(3)));
         assert!(decode(&encoded.key[..3], None).is_err());
         assert!(decode(&encoded.key, Some(b"\0\x09")).is_err());
+    }
+
+    #[test]
+    fn a_damaged_record_is_put_down_to_its_group_as_long_as_that_can_be_read() {
+        let encoded = encode(&offset(Some(value()))).unwrap();
+        let (key, value) = (encoded.key, encoded.value.unwrap());
+        let of = |key: &[u8], value: &[u8]| match loaded(key, Some(value)) {
+            Ok(Some(Loaded::Unreadable { group, .. })) => Some(group),
+            _ => None,
+        };
+        assert_eq!(of(&key, &value[..5]), Some("g".into()));
+        assert_eq!(of(&key, b"\0\x09"), Some("g".into()));
+        // The type and the group have five bytes.
+        for cut in 0..key.len() {
+            let expected = (cut >= 5).then(|| "g".into());
+            assert_eq!(of(&key[..cut], &value), expected, "{cut}");
+        }
+        assert!(matches!(
+            loaded(&key[..4], None),
+            Err(SchemaError::Damaged(_))
+        ));
+        assert_eq!(loaded(&[0, 3], None), Ok(None));
     }
 }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use clap::{Parser, ValueEnum};
 
+use super::data::DataError;
 use crate::config::{Config, ConfigBuilder, ConfigError, Properties, PropertiesError};
 
 /// A Kafka consumer-group coordinator.
@@ -14,7 +15,7 @@ use crate::config::{Config, ConfigBuilder, ConfigError, Properties, PropertiesEr
 /// Kafka's broker properties are accepted by their own names, in a file and by --set; one that
 /// means nothing here is taken with a warning. Later wins: defaults, file, --set.
 #[derive(Parser, Debug)]
-#[command(name = "takhin-coordinator", version)]
+#[command(name = "takhin-coordinator", version, after_help = TOOLS)]
 pub(super) struct Cli {
     /// What to do.
     #[arg(value_enum, default_value = "serve")]
@@ -34,6 +35,22 @@ pub(super) struct Cli {
     /// Serves /livez, /readyz and /metrics over HTTP.
     #[arg(long, value_name = "HOST:PORT")]
     pub(super) admin: Option<HostPort>,
+    /// Keeps groups, offsets, topics and records in this directory, which is made if it is not
+    /// there; without it they are in memory and end with the process.
+    #[arg(long, value_name = "DIR")]
+    pub(super) data_dir: Option<PathBuf>,
+    /// What to do about damage in the data directory.
+    #[arg(long, value_enum, default_value = "refuse", requires = "data_dir")]
+    pub(super) repair: RepairMode,
+}
+
+/// What to do about damage in the data directory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum RepairMode {
+    /// Does not start, and says where the damage is.
+    Refuse,
+    /// Skips what is damaged, says so, and goes on.
+    Quarantine,
 }
 
 /// What the binary can do.
@@ -107,6 +124,8 @@ pub(super) enum StartError {
     Property(ConfigError),
     /// A host has no address.
     NoAddress(HostPort),
+    /// The data directory cannot be used.
+    DataDir(String, DataError),
 }
 
 impl fmt::Display for StartError {
@@ -122,6 +141,9 @@ impl fmt::Display for StartError {
             Self::FileProperty(file, error) => write!(f, "in '{file}': {error}"),
             Self::Property(error) => write!(f, "{error}"),
             Self::NoAddress(host_port) => write!(f, "'{host_port}' has no address to listen on"),
+            Self::DataDir(dir, error) => {
+                write!(f, "cannot use the data directory '{dir}': {error}")
+            }
         }
     }
 }
@@ -181,6 +203,9 @@ fn assignment(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| "expected PROPERTY=VALUE, such as group.max.size=100".to_owned())?;
     Ok((key.trim().to_owned(), value.to_owned()))
 }
+
+/// They have command lines of their own.
+const TOOLS: &str = "Offline tools: inspect, export, import (each with a --help of its own).";
 
 /// Far more than any `server.properties` has.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;

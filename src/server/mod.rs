@@ -20,13 +20,17 @@ mod admin;
 mod api;
 mod cli;
 mod connection;
+mod data;
 mod dispatch;
 mod frames;
 mod input;
 mod listener;
+mod offline;
 mod process;
 mod service;
 
+#[cfg(test)]
+mod admin_tests;
 #[cfg(test)]
 mod connection_tests;
 #[cfg(test)]

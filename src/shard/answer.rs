@@ -12,7 +12,7 @@ use crate::group::{
     CommitResult, Described, FetchResult, JoinRefused, JoinResult, LeaveResult, Listed,
     OffsetDeleteResult, Reply, SyncResult,
 };
-use crate::ids::MemberId;
+use crate::ids::{GroupId, MemberId};
 
 /// What a kind of request is answered with; implemented by the outcomes of `group`.
 pub trait Outcome: Sized + Send + fmt::Debug + private::FromReply {
@@ -46,6 +46,7 @@ outcomes! {
     OffsetDelete => OffsetDeleteResult;
     Describe => Result<Described, Refusal>;
     List => Result<Vec<Listed>, Refusal>;
+    TxnGroups => Result<Vec<GroupId>, Refusal>;
 }
 
 impl Outcome for JoinResult {
@@ -76,14 +77,16 @@ plain_outcomes! {
     Vec<crate::group::DeletedTopic>;
     Described;
     Vec<Listed>;
+    Vec<GroupId>;
     ();
 }
 
-// Three requests are answered with nothing but success.
+// Four requests are answered with nothing but success.
 impl private::FromReply for Result<(), Refusal> {
     fn from_reply(reply: Reply) -> Option<Self> {
         match reply {
             Reply::Heartbeat(outcome)
+            | Reply::EndTxn(outcome)
             | Reply::DeleteGroup(outcome)
             | Reply::TopicsDeleted(outcome) => Some(outcome),
             Reply::Join(_)
@@ -93,7 +96,8 @@ impl private::FromReply for Result<(), Refusal> {
             | Reply::Fetch(_)
             | Reply::OffsetDelete(_)
             | Reply::Describe(_)
-            | Reply::List(_) => None,
+            | Reply::List(_)
+            | Reply::TxnGroups(_) => None,
         }
     }
 }
@@ -118,6 +122,10 @@ impl<T: Outcome> Answer<T> {
         Self {
             state: State::Ready(Some(outcome)),
         }
+    }
+
+    pub(crate) fn replied(reply: Reply) -> Self {
+        Self::ready(outcome_of(Some(reply)))
     }
 
     pub(crate) fn waiting(receiver: oneshot::Receiver<Reply>) -> Self {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 
 use super::disk::read_full;
-use super::frame::{self, Flags, Frame, HEAD};
+use super::frame::{self, Flags, Frame};
 use super::index::{Index, Keys, Mark};
 use super::segment::Segment;
 
@@ -54,10 +54,10 @@ impl Carrier {
         let rest = span.to - at;
         let mut want = budget.min(rest);
         self.read(oldest, at, want)?;
-        if want < rest && Frame::parse_unchecked(&self.piece).is_none() {
+        if want < rest && Frame::parse_unchecked(&self.piece, oldest.life).is_none() {
             // The piece ends within its first frame.
-            let whole = match self.piece.get(4..HEAD) {
-                Some(head) => u64::from(frame::u32_at(head, 0)).min(rest),
+            let whole = match frame::len_at(&self.piece) {
+                Some(len) => (len as u64).min(rest),
                 None => rest.min(64 << 10),
             };
             want = whole.max(want);
@@ -67,7 +67,7 @@ impl Carrier {
         let mut done = 0;
         while done < self.piece.len() {
             let bytes = &self.piece[done..];
-            let Some(frame) = Frame::parse(bytes, oldest.seed) else {
+            let Some(frame) = Frame::parse(bytes, oldest.life) else {
                 if done > 0 && want < rest {
                     break;
                 }
@@ -75,7 +75,8 @@ impl Carrier {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, what));
             };
             let mark = Mark::of(keys, &frame);
-            if index.is_live(&mark, frame.sequence) {
+            let group = || keys.group(frame.shard, frame.key);
+            if index.is_live(&mark, frame.sequence, group) {
                 if (round.len() + frame.len) as u64 > room {
                     self.stuck = frame.len as u64;
                     break;

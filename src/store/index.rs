@@ -30,6 +30,11 @@ impl Keys {
             frame::u32_at(&second, 0),
         ])
     }
+
+    /// The key of the group that a record's key speaks of.
+    pub(super) fn group(&self, shard: u32, key: &[u8]) -> Key {
+        self.key(shard, frame::group_of(key))
+    }
 }
 
 /// What a record says of its key.
@@ -49,7 +54,8 @@ pub(super) enum Kind {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark {
     pub(super) key: Key,
-    pub(super) group: Key,
+    /// The group's, where the record removes the group.
+    group: Option<Key>,
     /// Bytes of the frame.
     pub(super) len: u32,
     pub(super) kind: Kind,
@@ -64,7 +70,7 @@ impl Mark {
         };
         Self {
             key: keys.key(shard, key),
-            group: keys.key(shard, frame::group_of(key)),
+            group: (kind == Kind::GroupTombstone).then(|| keys.group(shard, key)),
             len: u32::try_from(len).unwrap_or(u32::MAX),
             kind,
         }
@@ -150,20 +156,21 @@ impl Index {
         let before = self.last.insert(mark.key, Last::new(sequence, len));
         self.live_bytes += u64::from(len);
         self.live_bytes -= before.map_or(0, |before| u64::from(before.len));
-        if mark.kind == Kind::GroupTombstone {
-            self.removed.insert(mark.group, sequence);
+        if let Some(group) = mark.group {
+            self.removed.insert(group, sequence);
         }
     }
 
     /// Whether a record of the oldest segment must be carried along before the segment is used
-    /// again.
-    pub(super) fn is_live(&self, mark: &Mark, sequence: u64) -> bool {
+    /// again. The group's key is asked for only where it is needed.
+    pub(super) fn is_live(&self, mark: &Mark, sequence: u64, group: impl Fn() -> Key) -> bool {
         mark.kind == Kind::Value
             && self.is_last(mark, sequence)
-            && self
-                .removed
-                .get(&mark.group)
-                .is_none_or(|removed| *removed < sequence)
+            && (self.removed.is_empty()
+                || self
+                    .removed
+                    .get(&group())
+                    .is_none_or(|removed| *removed < sequence))
     }
 
     /// Forgets a record of the oldest segment that does not live: nothing of its key is left
@@ -174,8 +181,10 @@ impl Index {
         {
             self.live_bytes -= u64::from(last.len);
         }
-        if mark.kind == Kind::GroupTombstone && self.removed.get(&mark.group) == Some(&sequence) {
-            self.removed.remove(&mark.group);
+        if let Some(group) = mark.group
+            && self.removed.get(&group) == Some(&sequence)
+        {
+            self.removed.remove(&group);
         }
     }
 

@@ -1,27 +1,32 @@
 //! The journal on a directory.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 
-use super::config::{OpenError, Quarantined, Repair, StoreConfig, at};
+use super::config::{Damage, OpenError, Quarantined, Repair, StoreConfig, at};
 use super::disk::{Disk, RealDisk, read_full};
 use super::frame::{self, Flags, Frame};
+use super::heard;
 use super::index::{Keys, Mark};
 use super::log::{Body, Log, View};
+use super::manifest::{self, Manifest};
 use super::segment::{self, Segment};
 use super::writer::{Job, Shared, Submission, Writer};
 use crate::atomic::{Ordering, Parker, Unparker};
 use crate::error::Refusal;
-use crate::group::{Entry, Record};
+use crate::group::{Entry, Heard};
 use crate::ids::ShardId;
 use crate::journal::schema::{self, SchemaError};
-use crate::journal::{Batch, Done, Durability, Journal, LoadError};
+use crate::journal::{Batch, Done, Durability, Journal, LoadError, Loaded};
 
-const LOCK: &str = "LOCK";
-/// A batch may have that many bytes.
+pub(super) const LOCK: &str = "LOCK";
+/// A record has two bytes for its shard.
+const SHARDS_MAX: u32 = 1 << 16;
+/// A batch may have that many bytes; a record of it 64 MiB, its key 65,535 bytes.
 const BATCH_BYTES_MAX: usize = 256 << 20;
 
 /// A journal in a directory of this machine, for as many shards as it was made for.
@@ -30,6 +35,7 @@ const BATCH_BYTES_MAX: usize = 256 << 20;
 /// Dropping it waits until everything that was appended is settled.
 pub struct DiskJournal {
     shared: Arc<Shared>,
+    disk: Arc<dyn Disk>,
     bell: Unparker,
     writer: Option<JoinHandle<()>>,
     keys: Keys,
@@ -66,16 +72,40 @@ impl DiskJournal {
         Self::open_on(Arc::new(disk), config, shards)
     }
 
+    /// The number of shards that the journal in a directory was made for; `None`: there is no
+    /// journal. Changes nothing, and does not wait for whoever has the directory open.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] where the manifest is damaged, of another version or cannot be read.
+    pub fn shards_of(dir: impl AsRef<Path>) -> Result<Option<u32>, OpenError> {
+        if !dir.as_ref().exists() {
+            return Ok(None);
+        }
+        let disk = RealDisk::new(dir.as_ref()).map_err(at("looking into the directory"))?;
+        let names = disk.list().map_err(at("listing the directory"))?;
+        let manifest = Manifest::read(&disk, &names)?;
+        Ok(manifest.map(|manifest| manifest.shards))
+    }
+
     pub(super) fn open_on(
         disk: Arc<dyn Disk>,
         config: StoreConfig,
         shards: u32,
     ) -> Result<Self, OpenError> {
         config.check()?;
+        if shards > SHARDS_MAX {
+            return Err(OpenError::Config("a journal has at most 65,536 shards"));
+        }
+        // Before the lock file is made: what is not ours is left as it is.
+        let names = disk.list().map_err(at("listing the directory"))?;
+        if !names.iter().any(|name| name == LOCK) {
+            refuse_strays(&names)?;
+        }
         let lock = disk.lock(LOCK).map_err(at("locking the directory"))?;
         let lock = lock.ok_or(OpenError::Locked)?;
         let (_, salt) = uuid::Uuid::new_v4().as_u64_pair();
-        let (log, quarantined) = Log::open(disk, config, shards, salt)?;
+        let (log, quarantined) = Log::open(Arc::clone(&disk), config, shards, salt)?;
         for found in &quarantined {
             tracing::warn!(
                 damage = %found.damage,
@@ -99,6 +129,7 @@ impl DiskJournal {
         let writer = thread.spawn(run).map_err(at("starting the writer"))?;
         Ok(Self {
             shared,
+            disk,
             bell,
             writer: Some(writer),
             keys,
@@ -146,7 +177,7 @@ impl DiskJournal {
 
 impl Journal for DiskJournal {
     fn append(&self, batch: Batch<'_>, done: Done) {
-        let body = encode(batch, &self.keys);
+        let body = encode(batch, &self.keys, self.shared.body());
         let submission = Submission { done, body };
         if let Err(job) = self.shared.submit(Job::Append(submission)) {
             // More in flight than a shard may have: dropped, and so refused.
@@ -155,12 +186,40 @@ impl Journal for DiskJournal {
         self.bell.unpark();
     }
 
-    fn load(&self, shard: ShardId, each: &mut dyn FnMut(Record)) -> Result<(), LoadError> {
-        read(&self.view()?, shard.0, self.repair, each)
+    fn load(
+        &self,
+        shard: ShardId,
+        each: &mut dyn FnMut(Loaded) -> ControlFlow<()>,
+    ) -> Result<(), LoadError> {
+        let view = self.view()?;
+        // Without it every member has its whole session.
+        let heard = heard::take(&*self.disk, shard).unwrap_or_else(|error| {
+            tracing::warn!(shard = shard.0, %error, "nothing is known of when members were heard");
+            Vec::new()
+        });
+        for heard in heard {
+            if each(Loaded::Heard(heard)).is_break() {
+                return Ok(());
+            }
+        }
+        read(&view, shard.0, self.repair, each)
+    }
+
+    /// Written here and now, without a sync: nobody is served any more.
+    fn keep_heard(&self, shard: ShardId, heard: &[Heard]) {
+        if self.is_healthy()
+            && let Err(error) = heard::keep(&*self.disk, shard, heard)
+        {
+            tracing::warn!(shard = shard.0, %error, "when members were heard could not be kept");
+        }
     }
 
     fn durability(&self) -> Durability {
         Durability::LocalFsync
+    }
+
+    fn is_healthy(&self) -> bool {
+        Self::is_healthy(self)
     }
 }
 
@@ -180,12 +239,24 @@ impl Journal for Arc<DiskJournal> {
         DiskJournal::append(self, batch, done);
     }
 
-    fn load(&self, shard: ShardId, each: &mut dyn FnMut(Record)) -> Result<(), LoadError> {
+    fn load(
+        &self,
+        shard: ShardId,
+        each: &mut dyn FnMut(Loaded) -> ControlFlow<()>,
+    ) -> Result<(), LoadError> {
         DiskJournal::load(self, shard, each)
+    }
+
+    fn keep_heard(&self, shard: ShardId, heard: &[Heard]) {
+        DiskJournal::keep_heard(self, shard, heard);
     }
 
     fn durability(&self) -> Durability {
         DiskJournal::durability(self)
+    }
+
+    fn is_healthy(&self) -> bool {
+        DiskJournal::is_healthy(self)
     }
 }
 
@@ -204,26 +275,42 @@ impl Drop for DiskJournal {
     }
 }
 
+/// A directory that is neither empty nor a journal's is somebody else's.
+fn refuse_strays(names: &[String]) -> Result<(), OpenError> {
+    let is_journal = names.iter().any(|name| name == manifest::NAME);
+    match names.first().filter(|_| !is_journal) {
+        Some(stray) => Err(OpenError::Corrupt(Damage {
+            file: stray.clone(),
+            offset: 0,
+            reason: "the directory is not empty and has no manifest".to_owned(),
+        })),
+        None => Ok(()),
+    }
+}
+
 /// The batch as frames that have no place yet.
-pub(super) fn encode(batch: Batch<'_>, keys: &Keys) -> Result<Body, Refusal> {
-    let mut body = Body::default();
+pub(super) fn encode(batch: Batch<'_>, keys: &Keys, mut body: Body) -> Result<Body, Refusal> {
+    let shard = batch.ticket.shard.0;
+    let out = &mut body.bytes;
     let mut last = 0;
     for entry in batch.entries {
         for (at, record) in entry.records.iter().enumerate() {
-            let encoded = schema::encode(record).map_err(|_| Refusal::Failed)?;
-            let value = encoded.value.as_deref();
-            let shard = batch.ticket.shard.0;
-            last = body.bytes.len();
-            let flags = place_in(entry, at);
-            let len = frame::append(&mut body.bytes, shard, flags, &encoded.key, value)
-                .filter(|_| body.bytes.len() <= BATCH_BYTES_MAX)
+            last = frame::begin(out);
+            let appended = schema::append(record, out).map_err(|_| Refusal::Failed)?;
+            let mut flags = place_in(entry, at);
+            if !appended.has_value {
+                flags = flags.with(Flags::TOMBSTONE);
+            }
+            let len = frame::end(out, last, shard, flags, appended.key_len)
+                .filter(|_| out.len() <= BATCH_BYTES_MAX)
                 .ok_or(Refusal::Failed)?;
-            let mark = Mark::new(keys, shard, &encoded.key, value.is_some(), len);
+            let key = &out[last + frame::HEAD..][..appended.key_len];
+            let mark = Mark::new(keys, shard, key, appended.has_value, len);
             body.marks.push(mark);
         }
     }
     if !body.marks.is_empty() {
-        frame::add_flag(&mut body.bytes[last..], Flags::LAST_OF_BATCH);
+        frame::add_flag(&mut out[last..], Flags::LAST_OF_BATCH);
     }
     Ok(body)
 }
@@ -244,7 +331,7 @@ pub(super) fn read(
     view: &View,
     shard: u32,
     repair: Repair,
-    each: &mut dyn FnMut(Record),
+    each: &mut dyn FnMut(Loaded) -> ControlFlow<()>,
 ) -> Result<(), LoadError> {
     for segment in &view.segments {
         for span in &segment.spans {
@@ -255,14 +342,18 @@ pub(super) fn read(
             while at < len {
                 let damaged = |what: &str| damage(segment, span.from + at as u64, what);
                 // Frames of other shards are only stepped over.
-                let Some(mut frame) = Frame::parse_unchecked(&bytes[at..read]) else {
+                let Some(mut frame) = Frame::parse_unchecked(&bytes[at..read], segment.life) else {
                     return Err(damaged("there is no frame"));
                 };
                 if frame.shard == shard {
-                    frame = Frame::parse(&bytes[at..read], segment.seed)
+                    frame = Frame::parse(&bytes[at..read], segment.life)
                         .ok_or_else(|| damaged("the checksum does not fit"))?;
-                    match record(&frame) {
-                        Ok(Some(record)) => each(record),
+                    match loaded(&frame) {
+                        Ok(Some(loaded)) => {
+                            if each(loaded).is_break() {
+                                return Ok(());
+                            }
+                        }
                         Err(error) if repair == Repair::Refuse => {
                             return Err(damaged(&error.to_string()));
                         }
@@ -277,15 +368,11 @@ pub(super) fn read(
 }
 
 /// What the frame holds; `None`: nothing that we know, which Kafka's loader skips, too.
-fn record(frame: &Frame<'_>) -> Result<Option<Record>, SchemaError> {
+fn loaded(frame: &Frame<'_>) -> Result<Option<Loaded>, SchemaError> {
     if frame.flags.has(Flags::MARK) {
         return Ok(None);
     }
-    match schema::decode(frame.key, frame.value()) {
-        Ok(record) => Ok(Some(record)),
-        Err(SchemaError::UnknownType(_)) => Ok(None),
-        Err(error @ SchemaError::Damaged(_)) => Err(error),
-    }
+    schema::loaded(frame.key, frame.value())
 }
 
 fn damage(segment: &Segment, offset: u64, what: &str) -> LoadError {

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use super::carrier::Carrier;
 use super::config::{OpenError, Quarantined, StoreConfig, at};
 use super::disk::{Disk, read_whole, write_all};
-use super::frame::{self, Flags, HEAD};
+use super::frame::{self, Flags, HEAD, LAG_MAX};
 use super::index::{Index, Keys, Kind, Mark};
+use super::making::Making;
 use super::manifest::Manifest;
 use super::recovery::{Recovered, SEGMENT_BYTES_MAX, recover};
-use super::segment::{self, HEADER, Header, Segment, seed};
+use super::segment::{self, HEADER, Header, Segment};
 
 /// Records of one batch as frames that have no place yet.
 #[derive(Debug, Default)]
@@ -42,12 +43,16 @@ const FREE_MAX: usize = 1;
 /// Segments that stay free below the bound: one to be filled next, and two for what a round of
 /// tombstones takes off the bound.
 const RESERVE: u64 = 3;
-/// Bytes of zeros that are written at a time.
-const ZEROS: usize = 256 << 10;
 /// What is looked at least for life in a round, once the log has grown to where that begins.
-const CARRY_BYTES_MIN: u64 = 64 << 10;
-/// Bytes that are looked at for life for every byte that is appended.
+const CARRY_BYTES_MIN: u64 = 4 << 10;
+/// Bytes that are looked at for life for every byte that is appended. At three quarters of the
+/// bound at most two thirds of the files live, so that three would do.
 const CARRY_PACE: u64 = 4;
+/// Bytes of the next segment's file that are made for every byte that is appended, from the
+/// middle of the segment on.
+const MAKE_PACE: u64 = 4;
+/// And at least this part of it a round.
+const MAKE_PARTS: u64 = 64;
 /// What a round looks at when there must be room before anything else.
 const CARRY_BYTES_MAX: u64 = 1 << 20;
 
@@ -61,6 +66,12 @@ pub(super) struct Log {
     /// Oldest first; the last one is being filled.
     segments: VecDeque<Segment>,
     free: VecDeque<Free>,
+    /// The file that will be free next.
+    making: Option<Making>,
+    /// There was no room for it: not tried again before the next segment begins.
+    cannot_make: bool,
+    /// Bytes that were appended since it was last worked at.
+    appended: u64,
     /// Emptied while somebody was reading; freed when nobody is.
     emptied: Vec<Segment>,
     next: u64,
@@ -151,6 +162,9 @@ impl Log {
             file_bytes: live + free.iter().map(|it| it.len).sum::<u64>(),
             segments: recovered.segments.into(),
             free,
+            making: None,
+            cannot_make: false,
+            appended: 0,
             emptied: Vec::new(),
             next: recovered.next,
             activation: recovered.activation,
@@ -211,10 +225,10 @@ impl Log {
             len = longer;
             taken += 1;
         }
-        if self.unfree_bytes() > self.bound() / 4 * 3 {
+        if self.unfree_bytes() > self.carries_from() {
             let pace = (len * CARRY_PACE).max(CARRY_BYTES_MIN);
             let room = self.room() - len;
-            self.carry(pace.min(self.config.segment_bytes), room)?;
+            self.carry(pace.min(CARRY_BYTES_MAX), room)?;
         }
         for body in bodies.iter().take(taken) {
             self.round.extend_from_slice(&body.bytes);
@@ -242,6 +256,11 @@ impl Log {
     /// What the files may take.
     pub(super) fn bound(&self) -> u64 {
         self.config.log_bytes_min.max(2 * self.index.live_bytes())
+    }
+
+    /// Where rounds begin to carry.
+    fn carries_from(&self) -> u64 {
+        self.bound() / 4 * 3
     }
 
     fn room(&self) -> u64 {
@@ -279,11 +298,62 @@ impl Log {
             // Freed files are removed once a header says that the log begins after them.
             self.switch(0)?;
         }
+        if is_near
+            && let Some(making) = self.making.take()
+            && self.disk.remove(&segment::name(making.number)).is_ok()
+        {
+            self.file_bytes -= making.len;
+        }
         Ok(())
     }
 
     fn unfree_bytes(&self) -> u64 {
-        self.file_bytes - self.free.iter().map(|free| free.len).sum::<u64>()
+        let making = self.making.as_ref().map_or(0, |making| making.len);
+        self.file_bytes - making - self.free.iter().map(|free| free.len).sum::<u64>()
+    }
+
+    /// Works at the file of the next segment, if it will be needed: as much as the last rounds
+    /// make due, so that no commit waits for it. Whether there is more to do at leisure.
+    pub(super) fn prepare(&mut self) -> Result<bool, Failed> {
+        let len = self.config.segment_bytes;
+        let is_needed = self
+            .segments
+            .back()
+            .is_some_and(|it| it.room() < it.len / 2);
+        let appended = std::mem::take(&mut self.appended);
+        if !is_needed || self.cannot_make || self.free.iter().any(|free| free.len == len) {
+            return Ok(false);
+        }
+        if self.unfree_bytes() + len > self.carries_from() {
+            // By the time that it is needed another one is emptied.
+            return Ok(false);
+        }
+        let bytes = (appended * MAKE_PACE).max(len / MAKE_PARTS);
+        let made = self.work_at(len, |making| {
+            let is_whole = making.go_on(bytes)?;
+            making.file.sync_data()?;
+            Ok(is_whole)
+        });
+        match made {
+            Ok((making, true)) => {
+                let synced = self.disk.sync_dir();
+                synced.map_err(|error| unmade(making.number, &error))?;
+                self.free.push_back(Free {
+                    number: making.number,
+                    len,
+                });
+                Ok(false)
+            }
+            Ok((making, false)) => {
+                self.making = Some(making);
+                Ok(true)
+            }
+            Err(Failed::Full(_)) => {
+                self.cannot_make = true;
+                Ok(false)
+            }
+            Err(failed) => Err(failed),
+        }
     }
 
     /// Puts what lives of the next `budget` bytes of the oldest segment at the beginning of the
@@ -329,12 +399,16 @@ impl Log {
             .segments
             .back_mut()
             .expect("there is a segment where there is room");
+        let life = segment.life;
+        let first = u32::try_from(self.next - life.base).map_err(|_| too_long())?;
         let mut at = 0;
-        for (lag, mark) in marks.iter().enumerate() {
+        for (lag, mark) in (0..).zip(marks) {
             let end = at + mark.len as usize;
-            let lag_written = u32::try_from(lag).map_err(|_| too_long())?;
-            let sequence = self.next + lag as u64;
-            frame::place(&mut round[at..end], sequence, lag_written, segment.seed);
+            if lag > LAG_MAX {
+                return Err(too_long());
+            }
+            let place = first.checked_add(lag).ok_or_else(too_long)?;
+            frame::place(&mut round[at..end], place, lag, life.seed);
             at = end;
         }
         let doing = |what: &str, error: &io::Error| {
@@ -350,6 +424,7 @@ impl Log {
             .sync_data()
             .map_err(|error| doing("syncing", &error))?;
         segment.extend(round.len() as u64);
+        self.appended += round.len() as u64;
         for (lag, mark) in marks.iter().enumerate() {
             self.index.note(mark, self.next + lag as u64);
         }
@@ -390,6 +465,7 @@ impl Log {
         };
         self.activation = header.activation;
         self.must_switch = false;
+        self.cannot_make = false;
         self.segments.push_back(segment);
         self.trim();
         Ok(())
@@ -423,7 +499,7 @@ impl Log {
             file: file.into(),
             len,
             header,
-            seed: seed(self.salt, header.activation),
+            life: header.life(self.salt),
             spans: Vec::new(),
         }
     }
@@ -442,37 +518,50 @@ impl Log {
         Ok(self.segment(free.number, file, (free.len, header)))
     }
 
-    /// Makes a file of zeros and its header. Nothing of the log is in it until it is durable, so
-    /// a disk that is full is no more than that.
+    /// Makes a file of zeros and its header.
     fn create(&mut self, len: u64, header: Header) -> Result<Segment, Failed> {
-        let number = self.number_next;
-        let name = segment::name(number);
-        let make = || {
-            let file = self.disk.create(&name)?;
-            let zeros = vec![0; ZEROS];
-            let mut at = 0;
-            while at < len {
-                let part = usize::try_from(len - at).unwrap_or(ZEROS).min(ZEROS);
-                write_all(&*file, &zeros[..part], at)?;
-                at += part as u64;
-            }
-            write_all(&*file, &header.encode(self.salt), 0)?;
-            file.sync_data()?;
-            self.disk.sync_dir()?;
-            Ok(file)
-        };
-        match make() {
-            Ok(file) => {
-                self.number_next += 1;
-                self.file_bytes += len;
-                Ok(self.segment(number, file, (len, header)))
-            }
-            Err(error) if is_full(&error) && self.disk.remove(&name).is_ok() => {
-                Err(Failed::Full(error))
-            }
-            Err(error) => Err(Failed::Poisoned(format!("making {name} failed: {error}"))),
-        }
+        let header_bytes = header.encode(self.salt);
+        let disk = Arc::clone(&self.disk);
+        let (making, ()) = self.work_at(len, |making| {
+            making.go_on(u64::MAX)?;
+            write_all(&*making.file, &header_bytes, 0)?;
+            making.file.sync_data()?;
+            disk.sync_dir()
+        })?;
+        Ok(self.segment(making.number, making.file, (len, header)))
     }
+
+    /// Works at the file that was begun, or begins one. Nothing of the log is in it until it is
+    /// durable, so a disk that is full is no more than that.
+    fn work_at<T>(
+        &mut self,
+        len: u64,
+        work: impl FnOnce(&mut Making) -> io::Result<T>,
+    ) -> Result<(Making, T), Failed> {
+        let begun = self.making.take_if(|making| making.len == len);
+        let number = begun.as_ref().map_or(self.number_next, |it| it.number);
+        if begun.is_none() {
+            self.number_next += 1;
+            self.file_bytes += len;
+        }
+        let making = begun.map_or_else(|| Making::begin(&*self.disk, number, len), Ok);
+        let made = making.and_then(|mut making| {
+            let out = work(&mut making)?;
+            Ok((making, out))
+        });
+        made.map_err(|error| {
+            if is_full(&error) && self.disk.remove(&segment::name(number)).is_ok() {
+                self.file_bytes -= len;
+                Failed::Full(error)
+            } else {
+                unmade(number, &error)
+            }
+        })
+    }
+}
+
+fn unmade(number: u64, error: &io::Error) -> Failed {
+    Failed::Poisoned(format!("making {} failed: {error}", segment::name(number)))
 }
 
 /// What is read from now on must not be lost to a power cut, but it was perhaps not synced. After

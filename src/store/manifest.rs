@@ -15,7 +15,7 @@ use super::disk::{Disk, read_whole, write_all};
 use super::frame::u32_at;
 
 /// The version of the format; another one is refused.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 pub(super) const NAME: &str = "MANIFEST";
 const UNFINISHED: &str = "MANIFEST.new";
 const MAGIC: &[u8; 8] = b"TAKHINJ\n";

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use super::config::{Damage, OpenError, Quarantined, Repair, at};
 use super::disk::{Disk, DiskFile, read_full, read_whole};
-use super::frame::{Flags, Frame, group_of};
+use super::frame::{Flags, Frame, Life, group_of};
 use super::index::{Index, Keys, Mark};
-use super::segment::{self, Found, HEADER, Header, Segment, Span, seed};
+use super::segment::{self, Found, HEADER, Header, Segment, Span};
 use crate::journal::schema;
 
 /// The longest file that is read as a segment.
@@ -86,7 +86,7 @@ pub(super) fn recover(
         }
         let mut reading = Reading {
             name: segment::name(candidate.number),
-            seed: seed(salt, candidate.header.activation),
+            life: candidate.header.life(salt),
             base,
             limit,
             repair,
@@ -163,7 +163,7 @@ fn lost_header(name: &str, repair: Repair, recovered: &mut Recovered) -> Result<
 /// One segment being read.
 struct Reading<'a> {
     name: String,
-    seed: u32,
+    life: Life,
     base: u64,
     limit: Option<u64>,
     repair: Repair,
@@ -215,7 +215,7 @@ impl Reading<'_> {
                 break;
             }
             self.keep(&bytes, run.from, run.entry_end, &mut spans);
-            let resumed = resumes.and_then(|at| Frame::parse(&bytes[at..], self.seed));
+            let resumed = resumes.and_then(|at| Frame::parse(&bytes[at..], self.life));
             let after = resumed.map_or(self.limit, |frame| Some(frame.sequence));
             let missing = after.unwrap_or(run.next).saturating_sub(run.after_entry);
             let groups = self.groups_about(&bytes, &run, resumes);
@@ -234,7 +234,7 @@ impl Reading<'_> {
             file: candidate.file,
             len: candidate.len,
             header: candidate.header,
-            seed: self.seed,
+            life: self.life,
             spans,
         });
         Ok(())
@@ -253,7 +253,7 @@ impl Reading<'_> {
         };
         let mut is_partial = is_after_damage;
         while Some(run.next) != self.limit
-            && let Some(frame) = Frame::parse(&bytes[run.stopped_at..], self.seed)
+            && let Some(frame) = Frame::parse(&bytes[run.stopped_at..], self.life)
             && frame.sequence == run.next
         {
             if is_partial && frame.flags.has(Flags::FIRST_OF_ENTRY) {
@@ -281,7 +281,7 @@ impl Reading<'_> {
         let mut first = None;
         let mut at = from;
         while at < bytes.len() {
-            let frame = Frame::parse(&bytes[at..], self.seed).filter(|frame| {
+            let frame = Frame::parse(&bytes[at..], self.life).filter(|frame| {
                 frame.sequence > missing && self.limit.is_none_or(|limit| frame.sequence < limit)
             });
             if let Some(frame) = frame {
@@ -301,7 +301,7 @@ impl Reading<'_> {
     fn keep(&mut self, bytes: &[u8], from: usize, to: usize, spans: &mut Vec<Span>) {
         let mut at = from;
         while at < to
-            && let Some(frame) = Frame::parse(&bytes[at..to], self.seed)
+            && let Some(frame) = Frame::parse(&bytes[at..to], self.life)
         {
             let mark = Mark::of(self.keys, &frame);
             self.into.index.note(&mark, frame.sequence);
@@ -320,19 +320,19 @@ impl Reading<'_> {
         let mut groups = BTreeSet::new();
         let mut at = run.entry_end;
         while at < run.stopped_at
-            && let Some(frame) = Frame::parse(&bytes[at..], self.seed)
+            && let Some(frame) = Frame::parse(&bytes[at..], self.life)
         {
             groups.insert(text(group_of(frame.key)));
             at += frame.len;
         }
         // What the damaged frame itself seems to say.
-        if let Some(frame) = Frame::parse_unchecked(&bytes[run.stopped_at..])
+        if let Some(frame) = Frame::parse_unchecked(&bytes[run.stopped_at..], self.life)
             && let Ok(record) = schema::decode(frame.key, None)
         {
             groups.insert(record.group().as_str().to_owned());
         }
         let mut at = resumes.unwrap_or(bytes.len());
-        while let Some(frame) = Frame::parse(&bytes[at..], self.seed)
+        while let Some(frame) = Frame::parse(&bytes[at..], self.life)
             && !frame.flags.has(Flags::FIRST_OF_ENTRY)
         {
             groups.insert(text(group_of(frame.key)));

@@ -19,7 +19,7 @@
 use std::sync::Arc;
 
 use super::disk::DiskFile;
-use super::frame::{NUMBER_MAX, u32_at};
+use super::frame::{Life, NUMBER_MAX, u32_at};
 
 /// Where frames begin.
 pub(super) const HEADER: u64 = 512;
@@ -89,9 +89,19 @@ impl Header {
 }
 
 /// What checksums begin with in one life of a segment; activations count from 1.
-pub(super) fn seed(salt: u64, activation: u64) -> u32 {
+fn seed(salt: u64, activation: u64) -> u32 {
     let salted = crc32c::crc32c(&salt.to_le_bytes());
     crc32c::crc32c_append(salted, &activation.to_le_bytes())
+}
+
+impl Header {
+    /// The life that begins with this header.
+    pub(super) fn life(self, salt: u64) -> Life {
+        Life {
+            seed: seed(salt, self.activation),
+            base: self.base,
+        }
+    }
 }
 
 pub(super) fn name(number: u64) -> String {
@@ -120,8 +130,7 @@ pub(super) struct Segment {
     /// Bytes of the file.
     pub(super) len: u64,
     pub(super) header: Header,
-    /// What starts the checksums of its frames.
-    pub(super) seed: u32,
+    pub(super) life: Life,
     /// One, but for what was quarantined.
     pub(super) spans: Vec<Span>,
 }

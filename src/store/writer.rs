@@ -11,6 +11,8 @@ use crate::journal::Done;
 
 /// A round takes no more batches once it has that many bytes.
 const ROUND_BYTES_MAX: usize = 1 << 20;
+/// Bodies that are kept to be filled again, of at most [`ROUND_BYTES_MAX`] each.
+const SPARE_MAX: usize = 16;
 
 /// A batch on its way.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub(super) enum Job {
 pub(super) struct Shared {
     /// At most two batches and one view a shard, if the host keeps to its contract.
     pub(super) jobs: ArrayQueue<Job>,
+    /// Emptied bodies, to be filled again: memory that is there already.
+    spare: ArrayQueue<Body>,
     /// Set by the journal, once, when it is dropped.
     pub(super) is_stopping: AtomicBool,
     /// Set by the writer, once: nothing more is acknowledged.
@@ -49,6 +53,7 @@ impl Shared {
         let capacity = usize::try_from(shards).unwrap_or(usize::MAX);
         Self {
             jobs: ArrayQueue::new(capacity.saturating_mul(3).max(3)),
+            spare: ArrayQueue::new(capacity.saturating_mul(2).clamp(2, SPARE_MAX)),
             is_stopping: AtomicBool::new(false),
             is_poisoned: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
@@ -68,6 +73,20 @@ impl Shared {
             self.drop_jobs();
         }
         Ok(())
+    }
+
+    /// An empty body, used before if there is one.
+    pub(super) fn body(&self) -> Body {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, mut body: Body) {
+        if body.bytes.capacity() <= ROUND_BYTES_MAX {
+            body.bytes.clear();
+            body.marks.clear();
+            // Where there are enough, one more is not kept.
+            let _ = self.spare.push(body);
+        }
     }
 
     fn drop_jobs(&self) {
@@ -120,16 +139,20 @@ impl Writer {
     /// Works until the journal is dropped and everything is settled.
     pub(super) fn run(mut self, bell: &Parker) {
         let _ending = Ending(Arc::clone(&self.shared));
+        let mut is_preparing = false;
         loop {
             self.take();
             if !self.waiting.is_empty() {
                 self.round();
+                is_preparing = self.prepare();
             // Acquire: pairs with the release in the journal's drop, before which all was pushed.
             } else if self.shared.is_stopping.load(Ordering::Acquire) {
                 self.take();
                 if self.waiting.is_empty() {
                     break;
                 }
+            } else if is_preparing {
+                is_preparing = self.prepare();
             } else {
                 bell.park();
             }
@@ -194,8 +217,26 @@ impl Writer {
         };
         self.shared.publish(&self.log);
         for submission in self.waiting.drain(..settled) {
+            // First, so that whoever is told has it for what comes next.
+            if let Ok(body) = submission.body {
+                self.shared.give_back(body);
+            }
             submission.done.settle(outcome);
         }
+    }
+
+    /// Does some of what the next rounds will need, now that this one is settled; whether there
+    /// is more to do.
+    fn prepare(&mut self) -> bool {
+        if self.is_poisoned() {
+            return false;
+        }
+        let prepared = self.log.prepare();
+        self.shared.publish(&self.log);
+        prepared.unwrap_or_else(|failed| {
+            self.failed(&failed);
+            false
+        })
     }
 
     fn failed(&mut self, failed: &Failed) {

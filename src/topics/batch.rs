@@ -12,10 +12,13 @@
 //! Base offset and leader epoch stand outside of the checksum, so that the log can assign them.
 //! Records inside a compressed batch are never looked at.
 
-use bytes::{Buf, Bytes, TryGetError};
+use std::cmp::Ordering;
+
+use bytes::{Buf, BufMut, Bytes, TryGetError};
 
 use super::LEADER_EPOCH;
 use super::error::TopicError;
+use super::producers::ProducerIdentity;
 use super::settings::Effective;
 use crate::time::WallMs;
 
@@ -41,13 +44,25 @@ pub fn is_zstd(records: &[u8]) -> bool {
         && attributes.is_some_and(|bits| i16::from_be_bytes(*bits) & CODEC == ZSTD)
 }
 
+/// Whose transaction a batch belongs to; `None` for plain batches and garbage.
+pub fn transactional_producer(records: &[u8]) -> Option<ProducerIdentity> {
+    let mut bits = records.get(ATTRIBUTES..)?;
+    let mut producer = records.get(PRODUCER..)?;
+    let is_transactional = bits.try_get_i16().ok()? & TRANSACTIONAL != 0;
+    let of = ProducerIdentity {
+        id: producer.try_get_i64().ok()?,
+        epoch: producer.try_get_i16().ok()?,
+    };
+    (records.get(MAGIC) == Some(&2) && is_transactional).then_some(of)
+}
+
 impl Batch {
     /// Reads and checks what a client wants to append: exactly one batch.
     ///
     /// # Errors
     ///
-    /// `CorruptMessage` for lengths and checksum, `InvalidTxnState` for a transactional batch,
-    /// `InvalidRecord` for what contradicts itself, magic 0 and 1 included, as Kafka answers.
+    /// `CorruptMessage` for lengths and checksum, `InvalidRecord` for what contradicts itself,
+    /// magic 0 and 1 and a transaction without a producer included, as Kafka answers.
     pub(super) fn check(bytes: &[u8], effective: &Effective) -> Result<Self, TopicError> {
         let (base_offset, mut batch) = Self::frame(bytes)?;
         if bytes.len() > effective.max_message_bytes {
@@ -66,11 +81,9 @@ impl Batch {
             || batch.count < 1
             || counted != Some(batch.count)
             || (batch.producer_id >= 0 && (batch.base_sequence < 0 || batch.producer_epoch < 0))
+            || (batch.is_transactional() && batch.producer_id < 0)
         {
             return Err(TopicError::InvalidRecord);
-        }
-        if batch.attributes & TRANSACTIONAL != 0 {
-            return Err(TopicError::InvalidTxnState);
         }
         if batch.attributes & LOG_APPEND_TIME != 0 {
             return Err(TopicError::InvalidTimestamp);
@@ -144,11 +157,131 @@ impl Batch {
         self.producer_id >= 0
     }
 
+    /// The same with the time that the log gives it.
+    pub(super) fn stamped(self, now: WallMs) -> Self {
+        Self {
+            max_timestamp: now.0,
+            ..self
+        }
+    }
+
+    /// Whether another batch of the same producer is this one again.
+    pub(super) fn is_repeated_by(&self, other: &Self) -> bool {
+        self.producer_epoch == other.producer_epoch
+            && self.base_sequence == other.base_sequence
+            && self.last_sequence() == other.last_sequence()
+    }
+
+    /// Whether another batch of the same producer may come right after this one.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidProducerEpoch` from an old epoch, `OutOfOrderSequence` if numbers are missing.
+    pub(super) fn is_followed_by(&self, other: &Self) -> Result<(), TopicError> {
+        let expected = match other.producer_epoch.cmp(&self.producer_epoch) {
+            Ordering::Less => return Err(TopicError::InvalidProducerEpoch),
+            Ordering::Equal => self.last_sequence().checked_add(1).unwrap_or_default(),
+            Ordering::Greater => 0,
+        };
+        if other.base_sequence == expected {
+            Ok(())
+        } else {
+            Err(TopicError::OutOfOrderSequence)
+        }
+    }
+
+    /// Reads a batch as the log stored it: its first offset, its fields, and the time that the log
+    /// gave it. `None`: it is none. The checksum is not looked at.
+    pub(super) fn stored(bytes: &[u8]) -> Option<(i64, Self, Option<WallMs>)> {
+        let (base_offset, mut batch) = Self::frame(bytes).ok()?;
+        let is_sound = base_offset >= 0 && batch.last_offset_delta >= 0;
+        let stamp = batch.attributes & LOG_APPEND_TIME != 0;
+        if batch.attributes & (CODEC | LOG_APPEND_TIME) == 0
+            && let Ok(newest) = batch.check_records(&bytes[RECORDS..], false)
+        {
+            batch.max_timestamp = newest;
+        }
+        let stamp = stamp.then_some(WallMs(batch.max_timestamp));
+        is_sound.then_some((base_offset, batch, stamp))
+    }
+
+    /// Whether it belongs to a transaction.
+    pub(super) fn is_transactional(&self) -> bool {
+        self.attributes & TRANSACTIONAL != 0
+    }
+
+    /// Whether it holds a control record, no data.
+    pub(super) fn is_control(&self) -> bool {
+        self.attributes & CONTROL != 0
+    }
+
+    /// A batch that ends a transaction of a producer, still without its place: one control record
+    /// whose key says how and whose value names the coordinator's epoch, as Kafka writes it.
+    ///
+    /// ```text
+    ///  key    0 version i16 (0)   2 type i16 (0 abort, 1 commit)
+    ///  value  0 version i16 (0)   2 coordinator epoch i32 (0)
+    /// ```
+    pub(super) fn marker(of: ProducerIdentity, committed: bool, now: WallMs) -> (Self, Vec<u8>) {
+        let batch = Self {
+            attributes: TRANSACTIONAL | CONTROL,
+            last_offset_delta: 0,
+            base_timestamp: now.0,
+            max_timestamp: now.0,
+            producer_id: of.id,
+            producer_epoch: of.epoch,
+            base_sequence: -1,
+            count: 1,
+        };
+        // Its length, doubled as a varint does it; attributes and both deltas; key; value; no
+        // headers.
+        let record = [
+            [32, 0, 0, 0, 8].as_slice(),
+            &[0, 0, 0, u8::from(committed)],
+            &[12, 0, 0, 0, 0, 0, 0, 0],
+        ];
+        let record = record.concat();
+        let mut bytes = Vec::with_capacity(RECORDS + record.len());
+        bytes.put_i64(0);
+        let length = RECORDS - LENGTH_FROM + record.len();
+        bytes.put_i32(i32::try_from(length).expect("a marker has 78 bytes"));
+        bytes.put_i32(LEADER_EPOCH);
+        bytes.put_i8(2);
+        bytes.put_u32(0);
+        bytes.put_i16(batch.attributes);
+        bytes.put_i32(batch.last_offset_delta);
+        bytes.put_i64(batch.base_timestamp);
+        bytes.put_i64(batch.max_timestamp);
+        bytes.put_i64(batch.producer_id);
+        bytes.put_i16(batch.producer_epoch);
+        bytes.put_i32(batch.base_sequence);
+        bytes.put_i32(batch.count);
+        bytes.extend(record);
+        let crc = crc32c::crc32c(&bytes[ATTRIBUTES..]);
+        bytes[CRC..ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
+        (batch, bytes)
+    }
+
     /// The number of the last record in the producer's own count, which wraps to 0.
     pub(super) fn last_sequence(&self) -> i32 {
         let sum = i64::from(self.base_sequence) + i64::from(self.last_offset_delta);
         let wrapped = sum % (i64::from(i32::MAX) + 1);
         i32::try_from(wrapped).expect("a remainder of 2^31 fits")
+    }
+}
+
+/// Whether a control batch commits its transaction; `None` if it is none that ends one.
+pub(super) fn commits(control: &[u8]) -> Option<bool> {
+    let mut record = control.get(RECORDS..)?;
+    let _length = varint(&mut record)?;
+    let _attributes = record.try_get_i8().ok()?;
+    let (_timestamp, _offset) = (varint(&mut record)?, varint(&mut record)?);
+    let _key_length = varint(&mut record)?;
+    let _version = record.try_get_i16().ok()?;
+    match record.try_get_i16().ok()? {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
     }
 }
 

@@ -42,10 +42,25 @@ pub enum TopicError {
     OutOfOrderSequence,
     /// `INVALID_PRODUCER_EPOCH`: the producer has written under a newer epoch.
     InvalidProducerEpoch,
-    /// `INVALID_TXN_STATE`: a transactional batch, and there are no transactions.
+    /// `INVALID_TXN_STATE`: the partition is not in a transaction of the producer, or it is and
+    /// the batch is not transactional.
     InvalidTxnState,
-    /// `KAFKA_STORAGE_ERROR`: the node's bytes are used up; clients try again.
+    /// `INVALID_PRODUCER_ID_MAPPING`: the transactional id is not known with that producer id.
+    InvalidProducerIdMapping,
+    /// `CONCURRENT_TRANSACTIONS`: the producer's transaction is changing at this moment.
+    ConcurrentTransactions,
+    /// `TRANSACTION_ABORTABLE`: the partition is not in the transaction; the producer must abort.
+    TransactionAbortable,
+    /// `COORDINATOR_NOT_AVAILABLE`: the transaction cannot be written down at this moment.
+    CoordinatorNotAvailable,
+    /// `KAFKA_STORAGE_ERROR`: the node's bytes are used up, or the disk is full; clients try again.
     StorageFull,
+    /// `KAFKA_STORAGE_ERROR`: the disk has failed, and the node acknowledges nothing until it was
+    /// started again; clients try again.
+    StorageFailed,
+    /// `COORDINATOR_LOAD_IN_PROGRESS`: the next producer ids are not reserved yet; clients try
+    /// again.
+    ProducerIdsNotReady,
     /// `FETCH_SESSION_ID_NOT_FOUND`: never given, or evicted.
     FetchSessionIdNotFound,
     /// `INVALID_FETCH_SESSION_EPOCH`: not the epoch that comes next.
@@ -88,8 +103,18 @@ impl fmt::Display for TopicError {
             Self::PolicyViolation => "a limit of the node or the cleanup policy forbids it",
             Self::OutOfOrderSequence => "the sequence number is not the one that comes next",
             Self::InvalidProducerEpoch => "the producer has written under a newer epoch",
-            Self::InvalidTxnState => "transactions are not supported",
-            Self::StorageFull => "the memory for topics is used up",
+            Self::InvalidTxnState => "the batch does not fit the producer's transaction",
+            Self::InvalidProducerIdMapping => {
+                "the transactional id is not known with this producer id"
+            }
+            Self::ConcurrentTransactions => "the transaction is changing at this moment",
+            Self::TransactionAbortable => {
+                "the partition is not in the producer's transaction, which must be aborted"
+            }
+            Self::CoordinatorNotAvailable => "the transaction cannot be written down now",
+            Self::StorageFull => "the room for topics is used up",
+            Self::StorageFailed => "the disk of the topics has failed",
+            Self::ProducerIdsNotReady => "the next producer ids are not reserved yet",
             Self::FetchSessionIdNotFound => "the fetch session does not exist",
             Self::InvalidFetchSessionEpoch => "the epoch is not the fetch session's next",
             Self::UnknownLeaderEpoch => "the leader epoch is newer than any of the partition",

@@ -20,9 +20,10 @@ use super::LEADER_EPOCH;
 use super::error::TopicError;
 use super::lock::Lock;
 use super::offsets::check_current_epoch;
-use super::partition::{Bounds, Partition, Waiter};
+use super::partition::{Bounds, Partition, ReadAsk, Waiter};
 use super::registry::TopicKey;
 use super::session::{Cached, Mode, NO_SESSION, Place, Sessions};
+use super::transactions::AbortedTransaction;
 use crate::ids::PartitionIndex;
 use crate::time::WallMs;
 
@@ -39,6 +40,9 @@ pub struct FetchRequest {
     pub min_bytes: i32,
     /// The answer has no more bytes than that, its first batch excepted.
     pub max_bytes: i32,
+    /// Whether only what is committed is wanted: nothing from the last stable offset on, and a
+    /// list of what was aborted before it.
+    pub read_committed: bool,
     /// How long the answer may wait; the caller keeps the time, 0 or less means not at all.
     pub max_wait_ms: i32,
     /// Partitions: all, or within a session those that changed.
@@ -88,9 +92,10 @@ pub struct FetchedPartition {
     pub partition: PartitionIndex,
     /// What went wrong.
     pub error: Option<TopicError>,
-    /// The end of the log, -1 if it is not known. It is the last stable offset, too: there are no
-    /// transactions.
+    /// The end of the log, -1 if it is not known.
     pub high_watermark: i64,
+    /// The end, or before it the first offset of an open transaction; -1 if it is not known.
+    pub last_stable_offset: i64,
     /// The start of the log, -1 if it is not known.
     pub log_start_offset: i64,
     /// Set if the consumer's history is not that of the log.
@@ -98,6 +103,9 @@ pub struct FetchedPartition {
     /// Whole batches as they are stored, to be sent one after the other. The first one contains
     /// the offset asked for and may begin before it.
     pub batches: Vec<Bytes>,
+    /// The aborted transactions that have records in `batches`, by their first offset; none
+    /// unless `read_committed`.
+    pub aborted: Vec<AbortedTransaction>,
 }
 
 /// Where the consumer's history parted from the log (KIP-595).
@@ -118,6 +126,7 @@ pub struct Fetch {
     min_bytes: usize,
     max_bytes: usize,
     may_wait: bool,
+    read_committed: bool,
     wanted: Vec<Wanted>,
     // Made when the fetch waits for the first time; partitions hold clones of it.
     notify: Option<Arc<Notify>>,
@@ -137,6 +146,7 @@ impl Fetch {
         let min_bytes = bytes(request.min_bytes);
         let max_bytes = bytes(request.max_bytes.min(max_bytes));
         let may_wait = request.max_wait_ms > 0;
+        let read_committed = request.read_committed;
         let (mode, cached) = sessions.lock().open(request, now)?;
         let wanted = cached.into_iter().map(|cached| Wanted {
             partition: find(&cached.ask),
@@ -151,6 +161,7 @@ impl Fetch {
             min_bytes,
             max_bytes,
             may_wait,
+            read_committed,
             wanted: wanted.collect(),
             notify: None,
             sessions: Arc::clone(sessions),
@@ -248,7 +259,7 @@ impl Fetch {
         let mut is_due = self.wanted.is_empty();
         for one in &mut self.wanted {
             // Kafka's rule (KIP-74): the first batch of the answer comes whatever its size.
-            one.read(left, bytes == 0);
+            one.read(left, bytes == 0, self.read_committed);
             let size: usize = one.outcome.batches.iter().map(Bytes::len).sum();
             bytes += size;
             left = left.saturating_sub(size);
@@ -289,6 +300,7 @@ struct Outcome {
     bounds: Option<Bounds>,
     divergence: Option<Divergence>,
     batches: Vec<Bytes>,
+    aborted: Vec<AbortedTransaction>,
 }
 
 impl Outcome {
@@ -299,8 +311,8 @@ impl Outcome {
 }
 
 impl Wanted {
-    fn read(&mut self, left: usize, at_least_one: bool) {
-        self.outcome = match self.try_read(left, at_least_one) {
+    fn read(&mut self, left: usize, at_least_one: bool, committed: bool) {
+        self.outcome = match self.try_read(left, at_least_one, committed) {
             Ok(outcome) => outcome,
             Err(error) => Outcome {
                 error: Some(error),
@@ -309,20 +321,31 @@ impl Wanted {
         };
     }
 
-    fn try_read(&mut self, left: usize, at_least_one: bool) -> Result<Outcome, TopicError> {
+    fn try_read(
+        &mut self,
+        left: usize,
+        at_least_one: bool,
+        committed: bool,
+    ) -> Result<Outcome, TopicError> {
         let ask = &self.cached.ask;
         let partition = self.partition.as_ref().map_err(TopicError::clone)?;
         check_current_epoch(ask.current_leader_epoch)?;
-        let limit = usize::try_from(ask.max_bytes).unwrap_or(0).min(left);
-        let waiter = self.waiter.as_mut();
-        let read = partition.read(ask.fetch_offset, limit, at_least_one, waiter);
-        let (bounds, batches) = read.map_err(|gone| match ask.topic {
+        let wanted = ReadAsk {
+            offset: ask.fetch_offset,
+            max_bytes: usize::try_from(ask.max_bytes).unwrap_or(0).min(left),
+            at_least_one,
+            committed,
+        };
+        let read = partition.read(wanted, self.waiter.as_mut());
+        let read = read.map_err(|gone| match ask.topic {
             TopicKey::Name(_) => gone,
             TopicKey::Id(_) => TopicError::UnknownTopicId,
         })?;
+        let bounds = read.bounds;
         let mut outcome = Outcome {
             bounds: Some(bounds),
-            batches,
+            batches: read.batches,
+            aborted: read.aborted,
             ..Outcome::default()
         };
         let ahead = ask.fetch_offset > bounds.end;
@@ -335,6 +358,7 @@ impl Wanted {
         {
             outcome.error = Some(TopicError::OffsetOutOfRange);
             outcome.batches.clear();
+            outcome.aborted.clear();
         }
         Ok(outcome)
     }
@@ -355,9 +379,11 @@ impl Wanted {
             partition: self.cached.ask.partition,
             error: outcome.error,
             high_watermark: outcome.bounds.map_or(-1, |bounds| bounds.end),
+            last_stable_offset: outcome.bounds.map_or(-1, |bounds| bounds.stable),
             log_start_offset: outcome.bounds.map_or(-1, |bounds| bounds.start),
             divergence: outcome.divergence,
             batches: outcome.batches,
+            aborted: outcome.aborted,
         }
     }
 }

@@ -6,7 +6,7 @@
 //! numbers; a [`TopicError`] is one error code of Kafka's by name.
 //!
 //! ```text
-//!  produce --> registry --> topic --> partition [ log | producers | waiters ]
+//!  produce --> registry --> topic --> partition [ log | producers | transactions | waiters ]
 //!  fetch ----> sessions     (settings)     |            wakes |
 //!                 ^                        v                  v
 //!                 +------ finish <------ read <---------- changed()
@@ -24,26 +24,33 @@
 //! Everything is lost when the process ends. There is one node, the leader of everything, with
 //! leader epoch 0 for good.
 
+mod admission;
 mod batch;
 mod budget;
 mod config;
+mod disk;
+mod durable;
 mod error;
 mod fetch;
 mod front;
 mod lock;
 mod offsets;
 mod partition;
+mod producer_ids;
 mod producers;
 mod registry;
 mod session;
 mod settings;
 mod topic;
+mod transactions;
 
 #[cfg(test)]
 mod tests;
 
-pub use batch::is_zstd;
+pub use batch::{is_zstd, transactional_producer};
 pub use config::TopicsConfig;
+pub use disk::{Damage, DiskConfig, Examined, OpenError, Repair};
+pub use durable::Durable;
 pub use error::TopicError;
 pub use fetch::{Divergence, Fetch, FetchPartition, FetchRequest, FetchResponse, FetchedPartition};
 pub use front::Topics;
@@ -52,6 +59,7 @@ pub use partition::Appended;
 pub use producers::ProducerIdentity;
 pub use registry::{DeletedTopic, NewTopic, ReplicaAssignment, TopicKey, TopicSummary};
 pub use settings::{ConfigChange, ConfigEntry, ConfigKind, ConfigOp};
+pub use transactions::AbortedTransaction;
 
 /// The leader epoch of every partition.
 pub const LEADER_EPOCH: i32 = 0;

@@ -66,20 +66,27 @@ pub(super) fn check_current_epoch(epoch: i32) -> Result<(), TopicError> {
     Ok(())
 }
 
-/// Looks an offset up. Records in compressed batches are not read: a question by time is answered
-/// with the first offset of the batch that holds the record.
-pub(super) fn list(partition: &Partition, spec: OffsetSpec) -> Result<ListedOffset, TopicError> {
+/// Looks an offset up, below the last stable offset if only `committed` records count. Records in
+/// compressed batches are not read: a question by time is answered with the first offset of the
+/// batch that holds the record.
+pub(super) fn list(
+    partition: &Partition,
+    spec: OffsetSpec,
+    committed: bool,
+) -> Result<ListedOffset, TopicError> {
     let bounds = partition.bounds()?;
+    let end = if committed { bounds.stable } else { bounds.end };
     let at = |(offset, timestamp): (i64, i64)| ListedOffset {
         timestamp,
         offset,
         leader_epoch: LEADER_EPOCH,
     };
+    let is_below = |(offset, _): &(i64, i64)| *offset < end;
     let found = match spec {
         OffsetSpec::Earliest => Some((bounds.start, -1)),
-        OffsetSpec::Latest => Some((bounds.end, -1)),
-        OffsetSpec::MaxTimestamp => partition.newest_timestamp()?,
-        OffsetSpec::AtOrAfter(timestamp) => partition.find_timestamp(timestamp)?,
+        OffsetSpec::Latest => Some((end, -1)),
+        OffsetSpec::MaxTimestamp => partition.newest_timestamp()?.filter(is_below),
+        OffsetSpec::AtOrAfter(timestamp) => partition.find_timestamp(timestamp)?.filter(is_below),
         OffsetSpec::Tiered => None,
     };
     Ok(found.map_or(NOT_FOUND, at))

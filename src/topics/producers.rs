@@ -63,10 +63,10 @@ impl Producers {
         if let Some(written) = known.batches.iter().find(same) {
             return Ok(Sequence::Duplicate(written.answer));
         }
+        // A marker that brought a new epoch leaves no batches: numbers begin anew.
         let newest = known.batches.back().map(|written| written.last);
-        let in_order = newest
-            .is_none_or(|last| last.checked_add(1).unwrap_or_default() == batch.base_sequence);
-        if in_order {
+        let next = newest.map_or(0, |last| last.checked_add(1).unwrap_or_default());
+        if next == batch.base_sequence {
             Ok(Sequence::Next)
         } else {
             Err(TopicError::OutOfOrderSequence)
@@ -83,14 +83,30 @@ impl Producers {
         self.by_id.len()
     }
 
-    /// Forgets the producer that has not written for longest.
-    pub(super) fn forget_oldest(&mut self) {
-        if let Some((_, id)) = self.by_turn.pop_first() {
-            self.by_id.remove(&id);
-        }
+    /// Forgets the producer that has not written for longest, of those that may be forgotten;
+    /// whether there was one.
+    pub(super) fn forget_oldest(&mut self, must_stay: impl Fn(i64) -> bool) -> bool {
+        let oldest = self.by_turn.iter().find(|(_, id)| !must_stay(**id));
+        let Some((&turn, &id)) = oldest else {
+            return false;
+        };
+        self.by_turn.remove(&turn);
+        self.by_id.remove(&id);
+        true
     }
 
-    /// Remembers an appended batch.
+    /// Whether there is a producer that may be forgotten.
+    pub(super) fn can_forget(&self, must_stay: impl Fn(i64) -> bool) -> bool {
+        self.by_id.keys().any(|id| !must_stay(*id))
+    }
+
+    /// Whether a marker of that producer brings news: it is not known, or under an older epoch.
+    pub(super) fn is_news(&self, of: ProducerIdentity) -> bool {
+        let known = self.by_id.get(&of.id);
+        known.is_none_or(|known| known.epoch < of.epoch)
+    }
+
+    /// Remembers an appended batch; a marker only for its epoch.
     pub(super) fn remember(&mut self, batch: &Batch, answer: Appended) {
         self.turns += 1;
         let producer = self
@@ -107,6 +123,9 @@ impl Producers {
         if producer.epoch != batch.producer_epoch {
             producer.epoch = batch.producer_epoch;
             producer.batches.clear();
+        }
+        if batch.is_control() {
+            return;
         }
         if producer.batches.len() == REMEMBERED {
             producer.batches.pop_front();

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::budget::Budget;
+use super::budget::Resources;
 use super::config::TopicsConfig;
+use super::disk::Line;
 use super::error::TopicError;
-use super::settings::Settings;
+use super::partition::Partition;
+use super::settings::{Effective, Settings};
 use super::topic::Topic;
 use crate::ids::{PartitionIndex, TopicId, TopicName};
 
@@ -104,7 +106,7 @@ impl Registry {
         &mut self,
         new: &NewTopic,
         config: &TopicsConfig,
-        budget: &Arc<Budget>,
+        resources: &Resources,
         validate_only: bool,
     ) -> Result<TopicSummary, TopicError> {
         check_name(new.name.as_str())?;
@@ -134,24 +136,73 @@ impl Registry {
                 ..topic.summary()
             });
         }
-        topic.grow(partitions, budget);
+        topic.grow(partitions, resources);
         let summary = topic.summary();
-        let topic = Arc::new(topic);
-        self.partitions = total;
-        self.folded.insert(folded);
-        self.by_id.insert(id, Arc::clone(&topic));
-        self.by_name.insert(new.name.clone(), topic);
+        self.insert(topic, folded);
+        debug_assert_eq!(self.partitions, total);
         Ok(summary)
     }
 
-    /// Raises the number of partitions to `total`; without a budget only says whether it could.
+    fn insert(&mut self, topic: Topic, folded: String) {
+        let topic = Arc::new(topic);
+        self.partitions += topic.partition_count();
+        self.folded.insert(folded);
+        self.by_id.insert(topic.id, Arc::clone(&topic));
+        self.by_name.insert(topic.name.clone(), topic);
+    }
+
+    /// Takes over a topic as the catalog has it. The node's limits may have become smaller.
+    ///
+    /// # Errors
+    ///
+    /// What a creation would say about the name, the settings, or a topic that is there twice.
+    pub(super) fn restore(
+        &mut self,
+        line: &Line,
+        config: &TopicsConfig,
+        resources: &Resources,
+    ) -> Result<(), TopicError> {
+        check_name(line.name.as_str())?;
+        let folded = folded(&line.name);
+        if self.folded.contains(&folded) || self.by_id.contains_key(&line.id) {
+            return Err(TopicError::TopicAlreadyExists);
+        }
+        if line.partitions == 0 || i32::try_from(line.partitions).is_err() {
+            return Err(TopicError::InvalidPartitions);
+        }
+        let configs = line.settings.iter();
+        let configs: Vec<_> = configs
+            .map(|(key, value)| (key.clone(), Some(value.clone())))
+            .collect();
+        let settings = Settings::of_new(&configs)?;
+        let topic = Topic::new(line.name.clone(), line.id, settings, config);
+        topic.grow(line.partitions, resources);
+        self.insert(topic, folded);
+        Ok(())
+    }
+
+    /// All topics as the catalog has them.
+    pub(super) fn lines(&self) -> Vec<Line> {
+        self.by_name.values().map(|topic| topic.line()).collect()
+    }
+
+    /// A partition by its topic's id.
+    pub(super) fn partition(
+        &self,
+        id: TopicId,
+        index: PartitionIndex,
+    ) -> Option<(Arc<Partition>, Effective)> {
+        self.by_id.get(&id)?.partition(index).ok()
+    }
+
+    /// Raises the number of partitions to `total`; without resources only says whether it could.
     pub(super) fn grow(
         &mut self,
         key: &TopicKey,
         total: i32,
         replicas: &[Vec<i32>],
         config: &TopicsConfig,
-        budget: Option<&Arc<Budget>>,
+        resources: Option<&Resources>,
     ) -> Result<TopicSummary, TopicError> {
         let topic = Arc::clone(self.find(key)?);
         let current = topic.partition_count();
@@ -167,8 +218,8 @@ impl Registry {
             }
         }
         let all = self.grown(total - current, config)?;
-        if let Some(budget) = budget {
-            topic.grow(total, budget);
+        if let Some(resources) = resources {
+            topic.grow(total, resources);
             self.partitions = all;
         }
         Ok(topic.summary())

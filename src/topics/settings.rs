@@ -138,6 +138,13 @@ impl Settings {
         Ok(settings)
     }
 
+    /// What is set, in the order of the keys.
+    pub(super) fn pairs(&self) -> Vec<(String, String)> {
+        let set = self.set.iter();
+        set.map(|(key, value)| ((*key).to_owned(), value.clone()))
+            .collect()
+    }
+
     /// All values in force, in the order of the keys.
     pub(super) fn entries(&self, config: &TopicsConfig) -> Vec<ConfigEntry> {
         let entry = |key: &Key| ConfigEntry {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::budget::Budget;
+use super::budget::Resources;
 use super::config::TopicsConfig;
+use super::disk::Line;
 use super::error::TopicError;
 use super::lock::Shared;
 use super::partition::Partition;
@@ -47,11 +48,31 @@ impl Topic {
     }
 
     /// Adds partitions until there are that many.
-    pub(super) fn grow(&self, partitions: usize, budget: &Arc<Budget>) {
-        let fresh = || Arc::new(Partition::new(Arc::clone(budget)));
+    pub(super) fn grow(&self, partitions: usize, resources: &Resources) {
         let state = &mut *self.state.write();
-        if partitions > state.partitions.len() {
-            state.partitions.resize_with(partitions, fresh);
+        let fresh = |index| Arc::new(Partition::new(resources, self.id, index));
+        let from = i32::try_from(state.partitions.len()).unwrap_or(i32::MAX);
+        let more = partitions.saturating_sub(state.partitions.len());
+        state.partitions.extend((from..).take(more).map(fresh));
+    }
+
+    /// The topic as the catalog has it.
+    pub(super) fn line(&self) -> Line {
+        let state = self.state.read();
+        Line {
+            name: self.name.clone(),
+            id: self.id,
+            partitions: state.partitions.len(),
+            settings: state.settings.pairs(),
+        }
+    }
+
+    /// Removes the files of all partitions: the catalog does not name the topic any more.
+    pub(super) fn clear_shelves(&self) {
+        for partition in &self.state.read().partitions {
+            if let Some(shelf) = &partition.shelf {
+                shelf.clear();
+            }
         }
     }
 

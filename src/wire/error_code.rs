@@ -213,6 +213,7 @@ impl From<Refusal> for ErrorCode {
             Refusal::NonEmptyGroup => Self::NON_EMPTY_GROUP,
             Refusal::GroupSubscribedToTopic => Self::GROUP_SUBSCRIBED_TO_TOPIC,
             Refusal::OffsetMetadataTooLarge => Self::OFFSET_METADATA_TOO_LARGE,
+            Refusal::InvalidProducerEpoch => Self::INVALID_PRODUCER_EPOCH,
             Refusal::UnknownTopicOrPartition => Self::UNKNOWN_TOPIC_OR_PARTITION,
             Refusal::Failed => Self::UNKNOWN_SERVER_ERROR,
         }

@@ -199,6 +199,7 @@ pub fn fetch(group: &str, partition: i32) -> FetchRequest {
             topic: "topic".into(),
             partitions: vec![partition],
         }]),
+        require_stable: false,
     }
 }
 

@@ -307,7 +307,17 @@ impl Model {
                 topic,
                 partition,
                 ..
-            } => (group.clone(), Some((topic.clone(), *partition))),
+            } => (group.clone(), Some((topic.clone(), *partition, None))),
+            Record::Pending {
+                group,
+                topic,
+                partition,
+                producer,
+                ..
+            } => {
+                let place = (topic.clone(), *partition, Some(*producer));
+                (group.clone(), Some(place))
+            }
             Record::Group { group, .. } => (group.clone(), None),
         };
         for (at, record) in self.stage.log.iter().enumerate() {
@@ -318,7 +328,9 @@ impl Model {
         let (mut kept, mut dropped) = (Groups::new(rules()), Groups::new(rules()));
         for (_, record) in compacted {
             kept.apply(record, now_at(0));
-            let (Record::Offset { value: None, .. } | Record::Group { value: None, .. }) = record
+            let (Record::Offset { value: None, .. }
+            | Record::Pending { value: None, .. }
+            | Record::Group { value: None, .. }) = record
             else {
                 dropped.apply(record, now_at(0));
                 continue;

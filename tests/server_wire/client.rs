@@ -1,6 +1,6 @@
 //! A client that blocks.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -34,11 +34,28 @@ impl Client {
         version: i16,
         request: &M,
     ) -> Vec<u8> {
-        self.send(api, version, request);
-        self.receive(api, version)
+        self.try_ask(api, version, request).unwrap()
+    }
+
+    /// The same where the server may go away meanwhile.
+    pub(crate) fn try_ask<'m, M: Message<'m>>(
+        &mut self,
+        api: ApiKey,
+        version: i16,
+        request: &M,
+    ) -> io::Result<Vec<u8>> {
+        let frame = self.frame(api, version, request);
+        self.stream.write_all(&frame)?;
+        let content = self.receive_content()?;
+        Ok(self.body(&content, api, version))
     }
 
     pub(crate) fn send<'m, M: Message<'m>>(&mut self, api: ApiKey, version: i16, request: &M) {
+        let frame = self.frame(api, version, request);
+        self.stream.write_all(&frame).unwrap();
+    }
+
+    fn frame<'m, M: Message<'m>>(&mut self, api: ApiKey, version: i16, request: &M) -> Vec<u8> {
         self.correlation_id += 1;
         let mut out = Vec::new();
         let header = RequestHeader {
@@ -52,24 +69,28 @@ impl Client {
             request.encode(writer, version);
         };
         frame::append(&mut out, content).unwrap();
-        self.stream.write_all(&out).unwrap();
+        out
     }
 
     /// The body of the answer to the latest request.
     pub(crate) fn receive(&mut self, api: ApiKey, version: i16) -> Vec<u8> {
-        let content = self.receive_content();
-        let (header, body) = ResponseHeader::decode(&content, api, version).unwrap();
+        let content = self.receive_content().unwrap();
+        self.body(&content, api, version)
+    }
+
+    fn body(&self, content: &[u8], api: ApiKey, version: i16) -> Vec<u8> {
+        let (header, body) = ResponseHeader::decode(content, api, version).unwrap();
         assert_eq!(header.correlation_id, self.correlation_id);
         body.to_vec()
     }
 
-    fn receive_content(&mut self) -> Vec<u8> {
+    fn receive_content(&mut self) -> io::Result<Vec<u8>> {
         let mut length = [0; 4];
-        self.stream.read_exact(&mut length).unwrap();
+        self.stream.read_exact(&mut length)?;
         let length = usize::try_from(i32::from_be_bytes(length)).unwrap();
         let mut content = vec![0; length];
-        self.stream.read_exact(&mut content).unwrap();
-        content
+        self.stream.read_exact(&mut content)?;
+        Ok(content)
     }
 
     /// Sends bytes as they are; whether the server still took them.

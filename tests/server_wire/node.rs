@@ -9,7 +9,7 @@ use crate::client::Client;
 
 /// A running server; killed with the test.
 pub(crate) struct Node {
-    child: Child,
+    pub(crate) child: Child,
     pub(crate) address: SocketAddr,
     admin: SocketAddr,
     log: Option<JoinHandle<String>>,
@@ -18,8 +18,13 @@ pub(crate) struct Node {
 impl Node {
     /// Starts a server with more arguments.
     pub(crate) fn start(args: &[&str]) -> Self {
+        Self::start_at("127.0.0.1:0", args)
+    }
+
+    /// The same at an address.
+    pub(crate) fn start_at(listen: &str, args: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_takhin-coordinator"))
-            .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+            .args(["--listen", listen, "--admin", "127.0.0.1:0"])
             .args(args)
             .env("RUST_LOG", "info")
             .stdin(Stdio::null())
@@ -28,12 +33,12 @@ impl Node {
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let address = address_after(&mut stdout, "listening on ");
+        let address = address_after(&mut stdout, "listening on ", &mut String::new());
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let admin = address_after(&mut stderr, "admin on http://");
+        let mut log = String::new();
+        let admin = address_after(&mut stderr, "admin on http://", &mut log);
         // The log is read all the time, so that the server never waits for a reader.
         let log = std::thread::spawn(move || {
-            let mut log = String::new();
             stderr.read_to_string(&mut log).unwrap();
             log
         });
@@ -96,7 +101,8 @@ impl Drop for Node {
     }
 }
 
-fn address_after(lines: &mut impl BufRead, mark: &str) -> SocketAddr {
+/// The address behind a mark; the lines before it are kept.
+fn address_after(lines: &mut impl BufRead, mark: &str, skipped: &mut String) -> SocketAddr {
     loop {
         let mut line = String::new();
         assert_ne!(
@@ -107,5 +113,6 @@ fn address_after(lines: &mut impl BufRead, mark: &str) -> SocketAddr {
         if let Some((_, address)) = line.split_once(mark) {
             return address.trim_end().parse().unwrap();
         }
+        skipped.push_str(&line);
     }
 }

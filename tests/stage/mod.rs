@@ -128,6 +128,11 @@ impl Stage {
         self.replies.get(&to).cloned().expect("answered at once")
     }
 
+    /// How many requests there were.
+    pub fn asked(&self) -> u64 {
+        self.asked
+    }
+
     pub fn reply(&self, to: ReplyTo) -> Option<&Reply> {
         self.replies.get(&to)
     }
@@ -494,6 +499,7 @@ pub fn fetch(group: &str, topic: &str, partitions: &[i32]) -> Request {
             topic: topic.into(),
             partitions: partitions.to_vec(),
         }]),
+        require_stable: false,
     })
 }
 
@@ -501,7 +507,12 @@ pub fn fetch_all(group: &str) -> Request {
     Request::Fetch(FetchRequest {
         group: group.into(),
         topics: None,
+        require_stable: false,
     })
+}
+
+pub fn fetch_stable(group: &str) -> Request {
+    Request::Fetch(FetchRequest::all(group).stable())
 }
 
 pub fn delete_offsets(group: &str, topic: &str, partitions: &[i32]) -> Request {

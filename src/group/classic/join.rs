@@ -175,7 +175,7 @@ impl Turn<'_> {
             .roster
             .get(id.as_str())
             .expect("validated just above");
-        let is_changed = member.protocols != request.protocols;
+        let is_changed = *member.protocols != *request.protocols;
         match classic.phase {
             Phase::PreparingRebalance => {
                 self.update_member(&id, request, to);
@@ -221,7 +221,7 @@ impl Turn<'_> {
                 client: request.client,
                 session_timeout_ms: request.session_timeout_ms,
                 rebalance_timeout_ms: request.rebalance_timeout_ms,
-                protocols: request.protocols,
+                protocols: request.protocols.into(),
                 assignment: bytes::Bytes::new(),
                 joining: Some(to),
                 syncing: None,
@@ -244,7 +244,7 @@ impl Turn<'_> {
     /// Takes over what a member offers now, and parks its join in place of an older one.
     pub(super) fn update_member(&mut self, id: &MemberId, request: JoinRequest, to: ReplyTo) {
         let roster = &mut self.group.classic.roster;
-        roster.set_protocols(id.as_str(), request.protocols);
+        roster.set_protocols(id.as_str(), request.protocols.into());
         roster.update(id.as_str(), |member| {
             member.rebalance_timeout_ms = request.rebalance_timeout_ms;
             member.session_timeout_ms = request.session_timeout_ms;

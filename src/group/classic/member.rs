@@ -17,7 +17,7 @@ pub(in crate::group) struct Member {
     pub(in crate::group) client: Client,
     pub(in crate::group) session_timeout_ms: i32,
     pub(in crate::group) rebalance_timeout_ms: i32,
-    pub(in crate::group) protocols: Vec<Protocol>,
+    pub(in crate::group) protocols: Box<[Protocol]>,
     pub(in crate::group) assignment: Bytes,
     /// Its parked join. Set through the roster, which counts them.
     pub(super) joining: Option<ReplyTo>,
@@ -45,7 +45,7 @@ impl Member {
             client,
             session_timeout_ms,
             rebalance_timeout_ms,
-            protocols: vec![protocol],
+            protocols: Box::new([protocol]),
             assignment,
             joining: None,
             syncing: None,
@@ -69,7 +69,7 @@ impl Member {
 
     /// A parked request is a sign of life; a new member's first join is not (its own limit is
     /// [`crate::group::Rules::NEW_MEMBER_TIMEOUT_MS`]).
-    pub(super) fn is_waiting(&self) -> bool {
+    pub(in crate::group) fn is_waiting(&self) -> bool {
         !self.is_new && (self.joining.is_some() || self.syncing.is_some())
     }
 

@@ -16,6 +16,7 @@
 //! and an assignment is durable before anyone gets it.
 
 mod expire;
+mod few;
 mod heartbeat;
 mod join;
 mod leave;
@@ -37,11 +38,13 @@ pub(super) use roster::Roster;
 
 use super::effects::{Cause, Effect, End, Entry, Note, Then, Timer};
 use super::groups::Group;
+use super::producers::Producers;
 use super::record::{GroupMetadata, MemberMetadata, Record};
 use super::reply::Reply;
 use super::request::ReplyTo;
 use super::rules::Rules;
 use super::seats::Seats;
+use super::warm::Before;
 use crate::error::Refusal;
 use crate::ids::{Generation, MemberId, TopicName};
 use crate::time::{Now, Stalls, Tick, WallMs};
@@ -74,12 +77,13 @@ pub(super) struct Classic {
     pub(super) generation: Generation,
     pub(super) leader: Option<MemberId>,
     pub(super) roster: Roster,
-    /// The topics of all members; `None`: not known.
-    pub(super) subscribed: Option<BTreeSet<TopicName>>,
+    /// The topics of all members, in order; `None`: not known.
+    pub(super) subscribed: Option<Box<[TopicName]>>,
     /// Someone joined during the initial delay, which extends it.
     joined_meanwhile: bool,
-    join_timer: Option<(Running, JoinEnd)>,
-    sync_timer: Option<Running>,
+    // Boxed, as most groups have neither.
+    join_timer: Option<Box<(Running, JoinEnd)>>,
+    sync_timer: Option<Box<Running>>,
     armings: u32,
     /// The generation whose assignment is on its way to the journal.
     assigning: Option<Generation>,
@@ -107,11 +111,13 @@ impl Classic {
 
     pub(super) fn awaits_join_timer(&self, arming: u32) -> bool {
         self.join_timer
-            .is_some_and(|(running, _)| running.arming == arming)
+            .as_ref()
+            .is_some_and(|it| it.0.arming == arming)
     }
 
     pub(super) fn awaits_sync_timer(&self, arming: u32) -> bool {
         self.sync_timer
+            .as_ref()
             .is_some_and(|running| running.arming == arming)
     }
 
@@ -123,18 +129,18 @@ impl Classic {
     /// Whether a member reads the topic, as far as is known (KIP-211, KIP-496).
     pub(super) fn is_subscribed(&self, topic: &str) -> bool {
         match &self.subscribed {
-            Some(topics) => topics.contains(topic),
+            Some(topics) => topics.binary_search_by(|it| it.as_str().cmp(topic)).is_ok(),
             None => self.is_consumer(),
         }
     }
 
     /// The topics of all members, where they are consumers and all of them can be read.
-    pub(super) fn read_subscriptions(&self) -> Option<BTreeSet<TopicName>> {
+    pub(super) fn read_subscriptions(&self) -> Option<Box<[TopicName]>> {
         if !self.is_consumer() {
             return None;
         }
         if self.roster.is_empty() {
-            return Some(BTreeSet::new());
+            return Some(Box::default());
         }
         let protocol = self.protocol.as_ref()?;
         let mut all = BTreeSet::new();
@@ -142,7 +148,7 @@ impl Classic {
             // Not `append`, which would walk what is there for each member.
             all.extend(super::subscription::topics(&member.metadata(protocol))?);
         }
-        Some(all)
+        Some(all.into_iter().collect())
     }
 
     /// What is stored of the group, with these assignments or the present ones.
@@ -180,8 +186,10 @@ impl Classic {
 pub(super) struct Turn<'t> {
     pub(super) group: &'t mut Group,
     pub(super) seats: &'t mut Seats,
+    pub(super) producers: &'t mut Producers,
     pub(super) rules: &'t Rules,
     pub(super) stalls: &'t Stalls,
+    pub(super) before: &'t Before,
     pub(super) now: Now,
     pub(super) fx: &'t mut Vec<Effect>,
 }
@@ -205,6 +213,7 @@ impl Turn<'_> {
         self.group.in_flight += 1;
         self.group.promised += entry.then.new_offsets();
         self.group.removals += u32::from(entry.removes_offsets());
+        self.group.pending_in_flight += u32::from(entry.changes_pending());
         self.fx.push(Effect::Append(entry));
     }
 
@@ -256,7 +265,7 @@ impl Turn<'_> {
             since: self.now.tick,
             at,
         };
-        self.group.classic.join_timer = Some((running, end));
+        self.group.classic.join_timer = Some(Box::new((running, end)));
         self.fx.push(Effect::Arm {
             at,
             timer: Timer::Join {
@@ -269,11 +278,11 @@ impl Turn<'_> {
     fn arm_sync(&mut self, delay_ms: u64) {
         let arming = self.next_arming();
         let at = self.now.tick + delay_ms;
-        self.group.classic.sync_timer = Some(Running {
+        self.group.classic.sync_timer = Some(Box::new(Running {
             arming,
             since: self.now.tick,
             at,
-        });
+        }));
         self.fx.push(Effect::Arm {
             at,
             timer: Timer::Sync {

@@ -68,7 +68,7 @@ impl Turn<'_> {
 
     /// The join timer fired.
     pub(in crate::group) fn join_timer_fired(&mut self, arming: u32) {
-        let Some((running, end)) = self.group.classic.join_timer else {
+        let Some((running, end)) = self.group.classic.join_timer.as_deref().copied() else {
             return;
         };
         if running.arming != arming {

@@ -18,7 +18,7 @@ pub struct Replacement {
     /// replaced leader takes itself for a follower and only asks for its assignment.
     pub(super) leader_before: MemberId,
     pub(super) can_skip_assignment: bool,
-    pub(super) protocols_before: Vec<Protocol>,
+    pub(super) protocols_before: Box<[Protocol]>,
     pub(super) session_timeout_ms_before: i32,
     pub(super) rebalance_timeout_ms_before: i32,
 }

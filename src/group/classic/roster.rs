@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::few::Few;
 use super::member::{Member, distinct_names};
 use crate::error::Refusal;
 use crate::group::effects::SeatId;
@@ -17,12 +18,12 @@ use crate::ids::{InstanceId, MemberId};
 /// The members of a group.
 #[derive(Debug, Default)]
 pub(in crate::group) struct Roster {
-    members: IndexMap<MemberId, Member>,
-    statics: IndexMap<InstanceId, MemberId>,
+    members: Few<MemberId, Member>,
+    statics: Few<InstanceId, MemberId>,
     /// Ids handed out with `MEMBER_ID_REQUIRED` and not used yet (KIP-394).
-    pending: IndexMap<MemberId, SeatId>,
+    pending: Few<MemberId, SeatId>,
     /// How many members support a protocol.
-    support: IndexMap<Arc<str>, usize>,
+    support: Few<Arc<str>, usize>,
     joining: usize,
     owing_sync: usize,
 }
@@ -37,7 +38,7 @@ impl Roster {
     }
 
     pub(in crate::group) fn contains(&self, member: &str) -> bool {
-        self.members.contains_key(member)
+        self.members.contains(member)
     }
 
     pub(in crate::group) fn get(&self, member: &str) -> Option<&Member> {
@@ -53,7 +54,7 @@ impl Roster {
     }
 
     pub(super) fn first_id(&self) -> Option<&MemberId> {
-        self.members.first().map(|(id, _)| id)
+        self.members.keys().next()
     }
 
     pub(super) fn first_joining(&self) -> Option<&MemberId> {
@@ -97,13 +98,13 @@ impl Roster {
         instance: Option<&InstanceId>,
     ) -> Result<(), Refusal> {
         if let Some(instance) = instance {
-            match self.statics.get(instance) {
+            match self.statics.get(instance.as_str()) {
                 None => return Err(Refusal::UnknownMemberId),
                 Some(owner) if owner.as_str() != member => return Err(Refusal::FencedInstanceId),
                 Some(_) => {}
             }
         }
-        if self.members.contains_key(member) {
+        if self.members.contains(member) {
             Ok(())
         } else {
             Err(Refusal::UnknownMemberId)
@@ -112,7 +113,7 @@ impl Roster {
 
     pub(in crate::group) fn add(&mut self, id: MemberId, member: Member) {
         for name in member.protocol_names() {
-            *self.support.entry(Arc::clone(name)).or_insert(0) += 1;
+            count_up(&mut self.support, name);
         }
         if let Some(instance) = &member.instance {
             self.statics.insert(instance.clone(), id.clone());
@@ -123,12 +124,12 @@ impl Roster {
     }
 
     pub(super) fn remove(&mut self, id: &str) -> Option<(MemberId, Member)> {
-        let (id, member) = self.members.swap_remove_entry(id)?;
+        let (id, member) = self.members.remove(id)?;
         for name in member.protocol_names() {
             self.unsupport(name);
         }
         if let Some(instance) = &member.instance {
-            self.statics.swap_remove(instance);
+            self.statics.remove(instance.as_str());
         }
         self.joining -= usize::from(member.joining.is_some());
         self.owing_sync -= usize::from(member.owes_sync);
@@ -139,19 +140,19 @@ impl Roster {
         if let Some(count) = self.support.get_mut(name) {
             *count -= 1;
             if *count == 0 {
-                self.support.swap_remove(name);
+                self.support.remove(name);
             }
         }
     }
 
     /// Replaces what a member offers.
-    pub(super) fn set_protocols(&mut self, id: &str, protocols: Vec<Protocol>) {
+    pub(super) fn set_protocols(&mut self, id: &str, protocols: Box<[Protocol]>) {
         let Some(member) = self.members.get_mut(id) else {
             return;
         };
         let old = std::mem::replace(&mut member.protocols, protocols);
         for name in distinct_names(&member.protocols) {
-            *self.support.entry(Arc::clone(name)).or_insert(0) += 1;
+            count_up(&mut self.support, name);
         }
         for name in distinct_names(&old) {
             self.unsupport(name);
@@ -196,7 +197,7 @@ impl Roster {
     }
 
     pub(super) fn is_pending(&self, member: &str) -> bool {
-        self.pending.contains_key(member)
+        self.pending.contains(member)
     }
 
     pub(super) fn add_pending(&mut self, member: MemberId, seat: SeatId) {
@@ -204,11 +205,11 @@ impl Roster {
     }
 
     pub(super) fn remove_pending(&mut self, member: &str) -> Option<SeatId> {
-        self.pending.swap_remove(member)
+        self.pending.remove(member).map(|(_, seat)| seat)
     }
 
     pub(in crate::group) fn drain_pending(&mut self) -> Vec<SeatId> {
-        self.pending.drain(..).map(|(_, seat)| seat).collect()
+        self.pending.drain().map(|(_, seat)| seat).collect()
     }
 
     /// Whether the counts are what a walk over the members gives.
@@ -220,7 +221,7 @@ impl Roster {
         }
         let statics = members().filter(|it| it.instance.is_some()).count();
         let owns = |(instance, id): (&InstanceId, &MemberId)| {
-            let owner = self.members.get(id);
+            let owner = self.members.get(id.as_str());
             owner.is_some_and(|it| it.instance.as_ref() == Some(instance))
         };
         self.joining == members().filter(|it| it.joining.is_some()).count()
@@ -228,10 +229,13 @@ impl Roster {
             && support.len() == self.support.len()
             && support
                 .iter()
-                .all(|(name, n)| self.support.get(*name) == Some(n))
+                .all(|(name, n)| self.support.get(name) == Some(n))
             && statics == self.statics.len()
             && self.statics.iter().all(owns)
-            && !self.pending.keys().any(|id| self.members.contains_key(id))
+            && !self
+                .pending
+                .keys()
+                .any(|id| self.members.contains(id.as_str()))
     }
 
     /// Whether every member supports one of these; nobody has anything against any.
@@ -247,7 +251,7 @@ impl Roster {
     pub(super) fn vote(&self, leader: Option<&MemberId>) -> Option<Arc<str>> {
         let all = self.members.len();
         let mut votes: IndexMap<&Arc<str>, usize> = IndexMap::new();
-        let first = leader.and_then(|id| self.members.get(id));
+        let first = leader.and_then(|id| self.members.get(id.as_str()));
         let candidates = first.or_else(|| self.members.values().next())?;
         for name in candidates.protocol_names() {
             if self.support.get(name) == Some(&all) {
@@ -268,5 +272,12 @@ impl Roster {
             .into_iter()
             .find(|(_, count)| *count == most)
             .map(|(name, _)| Arc::clone(name))
+    }
+}
+
+fn count_up(support: &mut Few<Arc<str>, usize>, name: &Arc<str>) {
+    match support.get_mut(name) {
+        Some(count) => *count += 1,
+        None => support.insert(Arc::clone(name), 1),
     }
 }

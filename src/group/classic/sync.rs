@@ -123,7 +123,7 @@ impl Turn<'_> {
 
     /// The sync timer fired: members that never asked for their assignment are out.
     pub(in crate::group) fn sync_timer_fired(&mut self, arming: u32) {
-        let Some(running) = self.group.classic.sync_timer else {
+        let Some(running) = self.group.classic.sync_timer.as_deref().copied() else {
             return;
         };
         if running.arming != arming {

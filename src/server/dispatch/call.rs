@@ -1,7 +1,9 @@
 //! One request on its way through the broker.
 
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use super::topic_errors::Refused;
 use super::{Broker, Remembered};
 use crate::engine::{Answer, Outcome};
 use crate::server::service::{Answer as Later, Handled};
@@ -108,6 +110,26 @@ impl Call<'_> {
         }
     }
 
+    /// The same for any future; it is asked once here.
+    pub(super) fn soon<T: Send + 'static>(
+        &mut self,
+        answer: impl Future<Output = T> + Send + 'static,
+        write: impl FnOnce(T, Head, &mut Vec<u8>) -> Handled + Send + 'static,
+    ) -> Handled {
+        let head = self.head();
+        let mut answer = Box::pin(answer);
+        let mut once = Context::from_waker(Waker::noop());
+        match answer.as_mut().poll(&mut once) {
+            Poll::Ready(outcome) => write(outcome, head, self.out),
+            Poll::Pending => later(async move {
+                let outcome = answer.await;
+                let mut out = Vec::new();
+                let handled = write(outcome, head, &mut out);
+                finished(handled, out).await
+            }),
+        }
+    }
+
     /// The same for one request that asks many times.
     pub(super) fn answer_all<T: Outcome + Unpin + 'static>(
         &mut self,
@@ -136,6 +158,23 @@ impl Call<'_> {
         write(outcomes, head, self.out)
     }
 
+    /// Writes the answer once all changes of topics so far are durable, or says that they are not.
+    pub(super) fn when_synced(
+        &mut self,
+        write: impl FnOnce(Result<(), Refused>, Head, &mut Vec<u8>) -> Handled + Send + 'static,
+    ) -> Handled {
+        let head = self.head();
+        match self.broker.topics.synced().now() {
+            Ok(synced) => write(synced.map_err(Refused::from), head, self.out),
+            Err(synced) => later(async move {
+                let synced = synced.await.map_err(Refused::from);
+                let mut out = Vec::new();
+                let handled = write(synced, head, &mut out);
+                finished(handled, out).await
+            }),
+        }
+    }
+
     /// How long a request without an answer is kept before its connection is closed.
     pub(super) fn patience(&self) -> Duration {
         let idle_ms = self.broker.config.connections_max_idle_ms;
@@ -146,6 +185,7 @@ impl Call<'_> {
         match self.header.api {
             ApiKey::Heartbeat => self.heartbeat(),
             ApiKey::OffsetCommit => self.offset_commit(),
+            ApiKey::TxnOffsetCommit => self.txn_offset_commit(),
             ApiKey::OffsetFetch => self.offset_fetch(),
             ApiKey::OffsetDelete => self.offset_delete(),
             ApiKey::JoinGroup => self.join_group(),
@@ -170,13 +210,13 @@ impl Call<'_> {
             ApiKey::IncrementalAlterConfigs => self.incremental_alter_configs(),
             ApiKey::DescribeCluster => self.describe_cluster(),
             ApiKey::DescribeTopicPartitions => self.describe_topic_partitions(),
+            ApiKey::AddPartitionsToTxn => self.add_partitions_to_txn(),
+            ApiKey::AddOffsetsToTxn => self.add_offsets_to_txn(),
+            ApiKey::EndTxn => self.end_txn(),
+            ApiKey::DescribeTransactions => self.describe_transactions(),
+            ApiKey::ListTransactions => self.list_transactions(),
             // Not offered: the header was refused before.
-            ApiKey::AddPartitionsToTxn
-            | ApiKey::AddOffsetsToTxn
-            | ApiKey::EndTxn
-            | ApiKey::TxnOffsetCommit
-            | ApiKey::ConsumerGroupHeartbeat
-            | ApiKey::ConsumerGroupDescribe => Ok(Handled::Close),
+            ApiKey::ConsumerGroupHeartbeat | ApiKey::ConsumerGroupDescribe => Ok(Handled::Close),
         }
     }
 }

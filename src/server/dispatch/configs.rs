@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::call::Call;
-use super::topic_admin::{DEFAULT_CONFIG, config_source};
+use super::topic_admin::{DEFAULT_CONFIG, config_source, spoil};
 use super::topic_errors::Refused;
 use super::{Broker, NODE_ID};
 use crate::config::{self, Config};
@@ -75,19 +75,26 @@ impl Call<'_> {
                 // Told already.
                 None => continue,
             };
-            altered.push((resource, outcome));
+            altered.push((key.0, key.1.to_owned(), outcome));
         }
-        let responses = altered
-            .iter()
-            .map(|(resource, outcome)| AlterConfigsResourceResponse {
-                error_code: outcome.as_ref().err().map_or(0, |refused| refused.code.0),
-                error_message: outcome.as_ref().err().map(|refused| &refused.message[..]),
-                resource_type: resource.resource_type,
-                resource_name: resource.resource_name,
-            });
-        Ok(self.reply(&IncrementalAlterConfigsResponse {
-            responses: responses.collect(),
-            ..Default::default()
+        Ok(self.when_synced(move |synced, head, out| {
+            for (_, _, outcome) in &mut altered {
+                spoil(outcome, &synced);
+            }
+            let responses =
+                altered
+                    .iter()
+                    .map(|(kind, name, outcome)| AlterConfigsResourceResponse {
+                        error_code: outcome.as_ref().err().map_or(0, |refused| refused.code.0),
+                        error_message: outcome.as_ref().err().map(|refused| &refused.message[..]),
+                        resource_type: *kind,
+                        resource_name: name,
+                    });
+            let response = IncrementalAlterConfigsResponse {
+                responses: responses.collect(),
+                ..Default::default()
+            };
+            head.write(&response, out)
         }))
     }
 }

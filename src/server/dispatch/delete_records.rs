@@ -1,10 +1,10 @@
 //! `DeleteRecords`: moves the starts of logs.
 
-use super::call::Call;
+use super::call::{Call, finished, later};
 use super::topic_errors::code_of;
 use crate::ids::TopicName;
 use crate::server::service::Handled;
-use crate::topics::TopicKey;
+use crate::topics::{Durable, TopicError, TopicKey};
 use crate::wire::codec::{DecodeError, Message};
 use crate::wire::messages::{
     DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsResponse,
@@ -28,26 +28,46 @@ impl Call<'_> {
             let key = TopicKey::Name(TopicName::from(topic.name));
             let partitions = topic.partitions.iter().map(|partition| {
                 let index = partition.partition_index;
-                let (low_watermark, error_code) =
-                    match data.delete_records(&key, index, partition.offset) {
-                        Ok(start) => (start, 0),
-                        Err(error) => (-1, code_of(&error).0),
-                    };
-                DeleteRecordsPartitionResult {
-                    partition_index: index,
-                    low_watermark,
-                    error_code,
-                }
+                (index, data.delete_before(&key, index, partition.offset))
             });
-            DeleteRecordsTopicResult {
-                name: topic.name,
-                partitions: partitions.collect(),
-            }
+            (topic.name.to_owned(), partitions.collect())
         });
-        let topics = topics.collect();
-        Ok(self.reply(&DeleteRecordsResponse {
-            topics,
-            ..Default::default()
+        let topics: Vec<(String, Vec<(i32, Durable<i64>)>)> = topics.collect();
+        let head = self.head();
+        Ok(later(async move {
+            let mut told = Vec::with_capacity(topics.len());
+            for (name, partitions) in topics {
+                let mut results = Vec::with_capacity(partitions.len());
+                for (index, start) in partitions {
+                    results.push(tell(index, start.await));
+                }
+                told.push((name, results));
+            }
+            let topics = told
+                .iter()
+                .map(|(name, partitions)| DeleteRecordsTopicResult {
+                    name,
+                    partitions: partitions.clone(),
+                });
+            let response = DeleteRecordsResponse {
+                topics: topics.collect(),
+                ..Default::default()
+            };
+            let mut out = Vec::new();
+            let handled = head.write(&response, &mut out);
+            finished(handled, out).await
         }))
+    }
+}
+
+fn tell(partition_index: i32, start: Result<i64, TopicError>) -> DeleteRecordsPartitionResult {
+    let (low_watermark, error_code) = match start {
+        Ok(start) => (start, 0),
+        Err(error) => (-1, code_of(&error).0),
+    };
+    DeleteRecordsPartitionResult {
+        partition_index,
+        low_watermark,
+        error_code,
     }
 }

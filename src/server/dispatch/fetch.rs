@@ -14,7 +14,8 @@ use crate::server::service::{Answer, Handled};
 use crate::topics::{self, Fetch, FetchPartition, FetchedPartition, TopicError, TopicKey};
 use crate::wire::codec::{DecodeError, Message};
 use crate::wire::messages::{
-    FetchEpochEnd, FetchRequest, FetchResponse, FetchResponsePartition, FetchResponseTopic,
+    FetchAbortedTransaction, FetchEpochEnd, FetchRequest, FetchResponse, FetchResponsePartition,
+    FetchResponseTopic,
 };
 
 impl Call<'_> {
@@ -31,7 +32,7 @@ impl Call<'_> {
             read_committed: request.isolation_level == READ_COMMITTED,
         };
         let wait_ms = u64::try_from(request.max_wait_ms).unwrap_or(0);
-        let asked = asked(&request, form.is_by_id());
+        let asked = asked(&request, &form);
         let mut fetch = match self.broker.topics.fetch(asked, self.now.wall) {
             Ok(fetch) => fetch,
             Err(error) => return Ok(form.refuse(&error, self.out)),
@@ -84,7 +85,8 @@ async fn wait_and_write(
 }
 
 /// The request in the words of the data plane.
-fn asked(request: &FetchRequest<'_>, by_id: bool) -> topics::FetchRequest {
+fn asked(request: &FetchRequest<'_>, form: &Form) -> topics::FetchRequest {
+    let by_id = form.is_by_id();
     let key = |name: &str, id: TopicId| {
         if by_id {
             TopicKey::Id(id)
@@ -116,6 +118,7 @@ fn asked(request: &FetchRequest<'_>, by_id: bool) -> topics::FetchRequest {
         by_id,
         min_bytes: request.min_bytes,
         max_bytes: request.max_bytes,
+        read_committed: form.read_committed,
         max_wait_ms: request.max_wait_ms,
         partitions,
         forgotten,
@@ -197,10 +200,10 @@ impl Form {
             partition_index: partition.partition,
             error_code: partition.error.as_ref().map_or(0, |error| code_of(error).0),
             high_watermark: known(partition.high_watermark),
-            last_stable_offset: known(partition.high_watermark),
+            last_stable_offset: known(partition.last_stable_offset),
             log_start_offset: known(partition.log_start_offset),
             diverging_epoch: diverging_epoch.unwrap_or_default(),
-            aborted_transactions: self.read_committed.then(Vec::new),
+            aborted_transactions: self.read_committed.then(|| aborted(partition)),
             records: Some(records),
             ..Default::default()
         }
@@ -220,6 +223,17 @@ fn topic(key: &TopicKey) -> FetchResponseTopic<'_> {
     }
 }
 
+/// What a reader of committed records leaves out.
+fn aborted(partition: &FetchedPartition) -> Vec<FetchAbortedTransaction> {
+    let aborted = partition.aborted.iter();
+    aborted
+        .map(|one| FetchAbortedTransaction {
+            producer_id: one.producer_id,
+            first_offset: one.first_offset,
+        })
+        .collect()
+}
+
 /// The batches of a partition, one after the other.
 fn records(partition: &FetchedPartition) -> Cow<'_, [u8]> {
     match &partition.batches[..] {
@@ -230,7 +244,7 @@ fn records(partition: &FetchedPartition) -> Cow<'_, [u8]> {
 }
 
 /// `READ_COMMITTED`; such a consumer wants a list of aborted transactions, be it empty.
-const READ_COMMITTED: i8 = 1;
+pub(super) const READ_COMMITTED: i8 = 1;
 
 /// No fetch waits for longer, whatever it asks for, so that a client that went away meanwhile does
 /// not hold its place for weeks.

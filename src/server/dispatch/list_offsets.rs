@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::call::Call;
+use super::fetch::READ_COMMITTED;
 use super::topic_errors::code_of;
 use crate::ids::TopicName;
 use crate::server::service::Handled;
@@ -27,13 +28,14 @@ impl Call<'_> {
             return Ok(Handled::Close);
         }
         let repeated = repeated(&request);
+        let committed = request.isolation_level == READ_COMMITTED;
         let topics = request.topics.iter().map(|topic| {
             let key = TopicKey::Name(TopicName::from(topic.name));
             let partitions = topic.partitions.iter().map(|partition| {
                 let listed = if repeated.contains(&(topic.name, partition.partition_index)) {
                     Err(TopicError::InvalidRequest)
                 } else {
-                    self.list_offset(&key, partition)
+                    self.list_offset(&key, partition, committed)
                 };
                 tell(partition.partition_index, listed)
             });
@@ -53,16 +55,19 @@ impl Call<'_> {
         &self,
         topic: &TopicKey,
         partition: &ListOffsetsRequestPartition,
+        committed: bool,
     ) -> Result<ListedOffset, TopicError> {
         if self.header.version < known_since(partition.timestamp) {
             return Err(TopicError::UnsupportedVersion);
         }
-        self.broker.topics.list_offset(
-            topic,
-            partition.partition_index,
-            partition.current_leader_epoch,
-            OffsetSpec::from_timestamp(partition.timestamp)?,
-        )
+        let topics = &self.broker.topics;
+        let spec = OffsetSpec::from_timestamp(partition.timestamp)?;
+        let (index, epoch) = (partition.partition_index, partition.current_leader_epoch);
+        if committed {
+            topics.list_committed_offset(topic, index, epoch, spec)
+        } else {
+            topics.list_offset(topic, index, epoch, spec)
+        }
     }
 
     pub(super) fn offset_for_leader_epoch(&mut self) -> Result<Handled, DecodeError> {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::call::{Call, Head};
+use super::offset_rows::{Rows, known};
 use crate::engine::{
     CommitPartition, CommitRequest, CommitResult, CommitTopic, FetchRequest, FetchResult,
     FetchTopic, FetchedPartition, OffsetDeleteRequest, OffsetDeleteResult, OffsetDeleteTopic,
@@ -14,7 +15,7 @@ use crate::error::Refusal;
 use crate::ids::{Generation, TopicId, TopicName};
 use crate::server::service::Handled;
 use crate::time::WallMs;
-use crate::topics::{TopicKey, TopicSummary, Topics};
+use crate::topics::{TopicKey, Topics};
 use crate::wire::ErrorCode;
 use crate::wire::codec::{DecodeError, Message};
 use crate::wire::messages::{
@@ -25,84 +26,6 @@ use crate::wire::messages::{
     OffsetFetchResponsePartition, OffsetFetchResponsePartitions, OffsetFetchResponseTopic,
     OffsetFetchResponseTopics,
 };
-
-/// A topic of a response: its partitions with their codes.
-#[derive(Debug)]
-struct Row {
-    name: TopicName,
-    id: TopicId,
-    partitions: Vec<(i32, ErrorCode)>,
-}
-
-/// A response in Kafka's order: first what the broker itself had to say, then what the
-/// coordinator said, the partitions of one topic together.
-#[derive(Debug, Default)]
-struct Rows {
-    broker: Vec<Row>,
-    coordinator: Vec<Row>,
-}
-
-impl Rows {
-    /// The broker refuses a partition.
-    fn refuse(&mut self, name: &TopicName, id: TopicId, index: i32, code: ErrorCode) {
-        let same = |row: &&mut Row| row.id == id && row.name == *name;
-        if let Some(row) = self.broker.iter_mut().rev().find(same) {
-            row.partitions.push((index, code));
-        } else {
-            let (name, partitions) = (name.clone(), vec![(index, code)]);
-            self.broker.push(Row {
-                name,
-                id,
-                partitions,
-            });
-        }
-    }
-
-    /// The coordinator is asked for the partitions of a topic.
-    fn ask(&mut self, name: &TopicName, id: TopicId, indexes: impl Iterator<Item = i32>) {
-        let partitions = indexes.map(|index| (index, ErrorCode::NONE)).collect();
-        self.coordinator.push(Row {
-            name: name.clone(),
-            id,
-            partitions,
-        });
-    }
-
-    /// Puts what the coordinator said, in the order in which it was asked.
-    fn fill(&mut self, mut said: impl FnMut() -> ErrorCode) {
-        for (_, code) in self
-            .coordinator
-            .iter_mut()
-            .flat_map(|row| &mut row.partitions)
-        {
-            *code = said();
-        }
-    }
-
-    fn merged(self) -> Vec<Row> {
-        let mut rows = self.broker;
-        if rows.is_empty() {
-            return self.coordinator;
-        }
-        for mut row in self.coordinator {
-            let same = |it: &&mut Row| it.id == row.id && it.name == row.name;
-            match rows.iter_mut().find(same) {
-                Some(known) => known.partitions.append(&mut row.partitions),
-                None => rows.push(row),
-            }
-        }
-        rows
-    }
-}
-
-/// What is wrong with a partition before the coordinator is asked.
-fn known(topic: Option<&TopicSummary>, index: i32, unknown: ErrorCode) -> Option<ErrorCode> {
-    match topic {
-        None => Some(unknown),
-        Some(topic) if (0..topic.partitions).contains(&index) => None,
-        Some(_) => Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
-    }
-}
 
 impl Call<'_> {
     pub(super) fn offset_commit(&mut self) -> Result<Handled, DecodeError> {
@@ -147,6 +70,7 @@ impl Call<'_> {
             .iter()
             .map(|group| FetchRows::of(&self.broker.topics, group, version))
             .collect();
+        let require_stable = request.require_stable;
         let answers = groups
             .iter()
             .map(|group| {
@@ -154,11 +78,16 @@ impl Call<'_> {
                 self.broker.engine.fetch(FetchRequest {
                     group: group.group.as_str().into(),
                     topics,
+                    require_stable,
                 })
             })
             .collect();
         let topics = Arc::clone(&self.broker.topics);
         Ok(self.answer_all(answers, move |outcomes, head, out| {
+            let outcomes: Vec<FetchResult> = outcomes
+                .into_iter()
+                .map(|outcome| outcome.map_err(|it| fetch_refusal(it, require_stable)))
+                .collect();
             write_fetched(&groups, &outcomes, &topics, head, out)
         }))
     }
@@ -175,9 +104,12 @@ impl Call<'_> {
         let fetch = FetchRequest {
             group: request.group_id.into(),
             topics,
+            require_stable: request.require_stable,
         };
         let answer = self.broker.engine.fetch(fetch);
+        let require_stable = request.require_stable;
         self.answer(answer, move |outcome, head, out| {
+            let outcome = outcome.map_err(|it| fetch_refusal(it, require_stable));
             write_fetched_one(&asked, &outcome, head, out)
         })
     }
@@ -398,6 +330,15 @@ impl FetchRows {
     }
 }
 
+/// Clients that ask for what is stable try again after this refusal, but not all of them after
+/// that of a coordinator which is not available.
+fn fetch_refusal(refusal: Refusal, require_stable: bool) -> Refusal {
+    if require_stable && matches!(refusal, Refusal::NotAvailable | Refusal::Overloaded) {
+        return Refusal::NotCoordinator;
+    }
+    refusal
+}
+
 fn fetched(partition: &FetchedPartition) -> OffsetFetchResponsePartitions<'_> {
     let value = partition.committed.as_ref();
     OffsetFetchResponsePartitions {
@@ -405,7 +346,11 @@ fn fetched(partition: &FetchedPartition) -> OffsetFetchResponsePartitions<'_> {
         committed_offset: value.map_or(-1, |it| it.offset),
         committed_leader_epoch: value.map_or(-1, |it| it.leader_epoch),
         metadata: Some(value.map_or("", |it| &*it.metadata)),
-        error_code: 0,
+        error_code: if partition.is_unstable {
+            ErrorCode::UNSTABLE_OFFSET_COMMIT.0
+        } else {
+            0
+        },
     }
 }
 

@@ -44,14 +44,20 @@ impl Call<'_> {
                 // Kafka answers a repeated name once.
                 continue;
             };
-            results.push((topic.name, created));
+            results.push((topic.name.to_owned(), created));
         }
-        let topics = results
-            .iter()
-            .map(|(name, created)| tell_created(name, created));
-        Ok(self.reply(&CreateTopicsResponse {
-            topics: topics.collect(),
-            ..Default::default()
+        Ok(self.when_synced(move |synced, head, out| {
+            for (_, created) in &mut results {
+                spoil(created, &synced);
+            }
+            let topics = results
+                .iter()
+                .map(|(name, created)| tell_created(name, created));
+            let response = CreateTopicsResponse {
+                topics: topics.collect(),
+                ..Default::default()
+            };
+            head.write(&response, out)
         }))
     }
 
@@ -71,18 +77,24 @@ impl Call<'_> {
             } else {
                 continue;
             };
-            results.push((topic.name, grown));
+            results.push((topic.name.to_owned(), grown));
         }
-        let results = results
-            .iter()
-            .map(|(name, grown)| CreatePartitionsTopicResult {
-                name,
-                error_code: grown.as_ref().err().map_or(0, |refused| refused.code.0),
-                error_message: grown.as_ref().err().map(|refused| &refused.message[..]),
-            });
-        Ok(self.reply(&CreatePartitionsResponse {
-            results: results.collect(),
-            ..Default::default()
+        Ok(self.when_synced(move |synced, head, out| {
+            for (_, grown) in &mut results {
+                spoil(grown, &synced);
+            }
+            let results = results
+                .iter()
+                .map(|(name, grown)| CreatePartitionsTopicResult {
+                    name,
+                    error_code: grown.as_ref().err().map_or(0, |refused| refused.code.0),
+                    error_message: grown.as_ref().err().map(|refused| &refused.message[..]),
+                });
+            let response = CreatePartitionsResponse {
+                results: results.collect(),
+                ..Default::default()
+            };
+            head.write(&response, out)
         }))
     }
 
@@ -101,7 +113,7 @@ impl Call<'_> {
                 .map(|name| Wanted::of_name(name))
                 .collect()
         };
-        let deletions = if self.broker.config.delete_topic_enable {
+        let mut deletions = if self.broker.config.delete_topic_enable {
             delete_all(self.broker, wanted)
         } else {
             let refused = deletion_disabled(version);
@@ -125,7 +137,12 @@ impl Call<'_> {
         }
         let head = self.head();
         let engine = self.broker.engine.clone();
+        let synced = self.broker.topics.synced();
         Ok(later(async move {
+            let synced = synced.await.map_err(Refused::from);
+            for deletion in &mut deletions {
+                spoil(&mut deletion.outcome, &synced);
+            }
             // The topics are gone, whatever the groups say of their offsets.
             if let Err(refusal) = engine.topics_deleted(&deleted).await {
                 tracing::warn!("offsets of deleted topics may be left: {refusal}");
@@ -134,6 +151,13 @@ impl Call<'_> {
             let handled = head.write(&tell_deleted(&deletions), &mut out);
             finished(handled, out).await
         }))
+    }
+}
+
+/// What was done and is not durable is told as a failure; the client asks again.
+pub(super) fn spoil<T>(outcome: &mut Result<T, Refused>, synced: &Result<(), Refused>) {
+    if let (Ok(_), Err(refused)) = (&outcome, synced) {
+        *outcome = Err(refused.clone());
     }
 }
 

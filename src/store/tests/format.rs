@@ -20,25 +20,26 @@ fn the_files_begin_as_drawn() {
     let manifest = disk.contents("MANIFEST");
     assert_eq!(
         manifest[..24],
-        *b"TAKHINJ\n\x01\0\0\0\x02\0\0\0\x07\0\0\0\0\0\0\0"
+        *b"TAKHINJ\n\x02\0\0\0\x02\0\0\0\x07\0\0\0\0\0\0\0"
     );
     let log = disk.contents("log-00000001");
     assert_eq!(log.len(), 2 << 10);
     assert_eq!(log[..8], *b"TAKHSEG\n");
-    // Activation, base and start are 1; then the first frame: its length, sequence and lag.
+    // Activation, base and start are 1; then the first frame: its length and flags, its place and
+    // lag, its shard and the length of its key.
     assert_eq!(
         log[12..36],
         *b"\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0"
     );
     let key = b"\0\x01\0\x01g\0\x01t\0\0\0\0";
     let value = b"\0\x03\0\0\0\0\0\0\0\x01\xff\xff\xff\xff\0\x01m\0\0\0\0\0\0\0\x01";
-    let len = u32::try_from(28 + key.len() + value.len()).unwrap();
+    let len = u32::try_from(19 + key.len() + value.len()).unwrap();
     let frame = &log[512..];
-    assert_eq!(frame[4..8], len.to_le_bytes());
-    assert_eq!(frame[8..24], *b"\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
-    assert_eq!(frame[24..28], [12, 0, 0, 1 | 2 | 4]);
-    assert_eq!(frame[28..40], *key);
-    assert_eq!(frame[40..len as usize], *value);
+    assert_eq!(frame[4..8], (len | (1 | 2 | 4) << 26).to_le_bytes());
+    assert_eq!(frame[8..15], [0; 7]);
+    assert_eq!(frame[15..19], [0, 0, 12, 0]);
+    assert_eq!(frame[19..31], *key);
+    assert_eq!(frame[31..len as usize], *value);
 }
 
 /// A manifest whose checksum fits.
@@ -57,10 +58,10 @@ fn manifest(version: u32, more: &[u8]) -> Vec<u8> {
 fn an_unknown_version_is_refused_whatever_its_layout() {
     for more in [&b""[..], b"something new"] {
         let disk = with_one_record();
-        disk.put("MANIFEST", manifest(2, more));
+        disk.put("MANIFEST", manifest(3, more));
         let refused = open(&disk, SMALL).unwrap_err();
-        assert!(matches!(refused, OpenError::Version(2)));
-        let words = "the journal is of format version 2, and only 1 is known";
+        assert!(matches!(refused, OpenError::Version(3)));
+        let words = "the journal is of format version 3, and only 2 is known";
         assert_eq!(refused.to_string(), words);
     }
 }

@@ -1,14 +1,18 @@
 //! Random histories, and what must be there after them.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::super::config::{OpenError, Quarantined, Repair, StoreConfig};
 use super::super::journal::{encode, read};
 use super::super::log::{Body, Failed, Log};
 use super::disk::SimDisk;
-use crate::group::{Entry, GroupKey, GroupMetadata, Groups, OffsetValue, Record, Rules, Then};
-use crate::ids::{Generation, ShardId, TopicId};
-use crate::journal::{Batch, Ticket};
+pub(super) use crate::disk::simulated::Random;
+use crate::group::{
+    Entry, GroupKey, GroupMetadata, Groups, OffsetValue, PendingValue, Record, Rules, Then,
+};
+use crate::ids::{Generation, ProducerEpoch, ProducerId, ShardId, TopicId};
+use crate::journal::{Batch, Loaded, Ticket};
 use crate::time::{Now, WallMs};
 
 pub(super) const SHARDS: u32 = 2;
@@ -19,20 +23,6 @@ pub(super) const SMALL: StoreConfig = StoreConfig {
     log_bytes_min: 32 << 10,
     repair: Repair::Refuse,
 };
-
-/// Numbers by their seed alone (splitmix64).
-#[derive(Clone, Debug)]
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    pub(super) fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
-    }
-}
 
 /// A batch as a shard would append it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -79,7 +69,7 @@ impl Append {
             ticket: self.ticket(),
             entries: &self.entries,
         };
-        encode(batch, log.keys()).unwrap()
+        encode(batch, log.keys(), Body::default()).unwrap()
     }
 
     pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
@@ -113,6 +103,8 @@ fn any_record(random: &mut Random, group: &str, serial: i64) -> Record {
             })),
         },
         5..=7 => offset(group, random.below(6), None),
+        8..=10 => staged(group, random.below(3), random.below(2), Some(serial)),
+        11..=12 => staged(group, random.below(3), random.below(2), None),
         _ => offset(group, random.below(6), Some(serial)),
     }
 }
@@ -130,6 +122,31 @@ pub(super) fn offset(group: &str, partition: u64, value: Option<i64>) -> Record 
             committed_at: WallMs(offset),
             expires_at: None,
             topic_id: TopicId::ZERO,
+        }),
+    }
+}
+
+/// A staged offset, or its end.
+fn staged(group: &str, partition: u64, producer: u64, value: Option<i64>) -> Record {
+    let Record::Offset {
+        group,
+        topic,
+        partition,
+        value,
+    } = offset(group, partition, value)
+    else {
+        unreachable!("made as an offset");
+    };
+    Record::Pending {
+        group,
+        topic,
+        partition,
+        producer: ProducerId(producer.cast_signed()),
+        value: value.map(|offset| PendingValue {
+            epoch: ProducerEpoch(1),
+            order: offset.offset.cast_unsigned(),
+            is_overtaken: offset.offset % 2 == 0,
+            offset,
         }),
     }
 }
@@ -163,14 +180,28 @@ pub(super) fn reopen(
 /// Appends batches as one round; how many of them are durable.
 pub(super) fn commit(log: &mut Log, appends: &[Append]) -> Result<usize, Failed> {
     let bodies: Vec<Body> = appends.iter().map(|append| append.body(log)).collect();
+    // As the writer does between its rounds.
+    log.prepare()?;
     log.commit(&bodies.iter().collect::<Vec<_>>())
+}
+
+/// Takes the records that a load hands out, which is nothing else here.
+pub(super) fn collect(records: &mut Vec<Record>) -> impl FnMut(Loaded) -> ControlFlow<()> + '_ {
+    |loaded| {
+        let Loaded::Record(record) = loaded else {
+            panic!("not a record: {loaded:?}");
+        };
+        records.push(record);
+        ControlFlow::Continue(())
+    }
 }
 
 /// Every record that is read back of a shard.
 pub(super) fn records(log: &Log, shard: u32) -> Vec<Record> {
     let mut records = Vec::new();
-    let each = &mut |record| records.push(record);
-    read(&log.view(), shard, Repair::Refuse, each).unwrap();
+    let mut each = collect(&mut records);
+    read(&log.view(), shard, Repair::Refuse, &mut each).unwrap();
+    drop(each);
     records
 }
 

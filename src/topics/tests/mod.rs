@@ -1,6 +1,6 @@
 //! The data plane through its front.
 
-mod sample;
+pub(in crate::topics) mod sample;
 
 mod configs;
 mod fetch;
@@ -10,4 +10,5 @@ mod producers;
 mod registry;
 mod retention;
 mod sessions;
+mod transactions;
 mod waiting;

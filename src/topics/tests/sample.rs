@@ -6,20 +6,20 @@ use crate::topics::{
     FetchPartition, FetchRequest, FetchResponse, NewTopic, TopicKey, Topics, TopicsConfig,
 };
 
-pub(super) const NOW: WallMs = WallMs(1_800_000_000_000);
+pub(in crate::topics) const NOW: WallMs = WallMs(1_800_000_000_000);
 
 /// A batch to be encoded.
 #[derive(Clone, Debug)]
-pub(super) struct Sample {
-    pub(super) base_offset: i64,
-    pub(super) attributes: i16,
-    pub(super) timestamps: Vec<i64>,
-    pub(super) value_bytes: usize,
-    pub(super) producer: (i64, i16, i32),
+pub(in crate::topics) struct Sample {
+    pub(in crate::topics) base_offset: i64,
+    pub(in crate::topics) attributes: i16,
+    pub(in crate::topics) timestamps: Vec<i64>,
+    pub(in crate::topics) value_bytes: usize,
+    pub(in crate::topics) producer: (i64, i16, i32),
 }
 
 /// A batch of that many records, with timestamps 1000, 1001, ...
-pub(super) fn batch(count: i64) -> Sample {
+pub(in crate::topics) fn batch(count: i64) -> Sample {
     Sample {
         base_offset: 0,
         attributes: 0,
@@ -30,27 +30,27 @@ pub(super) fn batch(count: i64) -> Sample {
 }
 
 impl Sample {
-    pub(super) fn of(mut self, id: i64, epoch: i16, sequence: i32) -> Self {
+    pub(in crate::topics) fn of(mut self, id: i64, epoch: i16, sequence: i32) -> Self {
         self.producer = (id, epoch, sequence);
         self
     }
 
-    pub(super) fn attributes(mut self, attributes: i16) -> Self {
+    pub(in crate::topics) fn attributes(mut self, attributes: i16) -> Self {
         self.attributes = attributes;
         self
     }
 
-    pub(super) fn timestamps(mut self, timestamps: &[i64]) -> Self {
+    pub(in crate::topics) fn timestamps(mut self, timestamps: &[i64]) -> Self {
         self.timestamps = timestamps.to_vec();
         self
     }
 
-    pub(super) fn value_bytes(mut self, bytes: usize) -> Self {
+    pub(in crate::topics) fn value_bytes(mut self, bytes: usize) -> Self {
         self.value_bytes = bytes;
         self
     }
 
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    pub(in crate::topics) fn bytes(&self) -> Vec<u8> {
         let count = i32::try_from(self.timestamps.len()).unwrap();
         let first = self.timestamps.first().copied().unwrap_or(-1);
         let mut covered = Vec::new();
@@ -78,7 +78,7 @@ impl Sample {
 }
 
 /// Puts the front of a batch before what its checksum covers.
-pub(super) fn seal(base_offset: i64, covered: &[u8]) -> Vec<u8> {
+pub(in crate::topics) fn seal(base_offset: i64, covered: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     bytes.extend(base_offset.to_be_bytes());
     bytes.extend((9 + i32::try_from(covered.len()).unwrap()).to_be_bytes());
@@ -98,11 +98,11 @@ fn varint(bytes: &mut Vec<u8>, value: i64) {
     bytes.push(u8::try_from(rest).unwrap());
 }
 
-pub(super) fn name(name: &str) -> TopicKey {
+pub(in crate::topics) fn name(name: &str) -> TopicKey {
     TopicKey::Name(TopicName::from(name))
 }
 
-pub(super) fn new_topic(name: &str, partitions: i32) -> NewTopic {
+pub(in crate::topics) fn new_topic(name: &str, partitions: i32) -> NewTopic {
     NewTopic {
         name: name.into(),
         partitions,
@@ -112,19 +112,19 @@ pub(super) fn new_topic(name: &str, partitions: i32) -> NewTopic {
     }
 }
 
-pub(super) fn with_config(mut new: NewTopic, key: &str, value: &str) -> NewTopic {
+pub(in crate::topics) fn with_config(mut new: NewTopic, key: &str, value: &str) -> NewTopic {
     new.configs.push((key.to_owned(), Some(value.to_owned())));
     new
 }
 
 /// Topics with one of that name and number of partitions.
-pub(super) fn topics_with(topic: &str, partitions: i32) -> Topics {
+pub(in crate::topics) fn topics_with(topic: &str, partitions: i32) -> Topics {
     let topics = Topics::new(TopicsConfig::default());
     topics.create(&new_topic(topic, partitions), false).unwrap();
     topics
 }
 
-pub(super) fn ask(topic: &TopicKey, partition: i32, offset: i64) -> FetchPartition {
+pub(in crate::topics) fn ask(topic: &TopicKey, partition: i32, offset: i64) -> FetchPartition {
     FetchPartition {
         topic: topic.clone(),
         partition,
@@ -136,13 +136,14 @@ pub(super) fn ask(topic: &TopicKey, partition: i32, offset: i64) -> FetchPartiti
 }
 
 /// A fetch without a session that may wait for one byte.
-pub(super) fn fetch_of(partitions: Vec<FetchPartition>) -> FetchRequest {
+pub(in crate::topics) fn fetch_of(partitions: Vec<FetchPartition>) -> FetchRequest {
     FetchRequest {
         session_id: 0,
         session_epoch: -1,
         by_id: false,
         min_bytes: 1,
         max_bytes: 1 << 24,
+        read_committed: false,
         max_wait_ms: 500,
         partitions,
         forgotten: Vec::new(),
@@ -150,7 +151,7 @@ pub(super) fn fetch_of(partitions: Vec<FetchPartition>) -> FetchRequest {
 }
 
 /// The answer to a fetch as if its time were over at once.
-pub(super) fn answer(topics: &Topics, request: FetchRequest) -> FetchResponse {
+pub(in crate::topics) fn answer(topics: &Topics, request: FetchRequest) -> FetchResponse {
     let mut fetch = topics.fetch(request, NOW).unwrap();
     fetch.read();
     fetch.finish().unwrap()

@@ -34,6 +34,8 @@ pub enum Verb {
     DeleteOffsets,
     /// Delete a group.
     DeleteGroup,
+    /// Go on as a member of its group while the server is away for a moment.
+    OutliveServer,
 }
 
 /// One thing that one client cannot do, and why.
@@ -59,6 +61,16 @@ pub const EXCEPTIONS: &[Exception] = &[
         verb: Verb::RestartStaticLeader,
         reason: "a franz-go leader that restarts assigns anew by itself, and asks for a rebalance \
                  if that differs from what it got back (the limit of KIP-814 that it works around)",
+    },
+    Exception {
+        client: Client::KafkaJs,
+        verb: Verb::OutliveServer,
+        reason: "KafkaJS 2 ends the consumer once it found no broker for some hundred milliseconds",
+    },
+    Exception {
+        client: Client::Sarama,
+        verb: Verb::OutliveServer,
+        reason: "sarama ends its session and joins anew when a heartbeat finds no connection",
     },
     Exception {
         client: Client::KafkaJs,

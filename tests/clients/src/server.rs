@@ -23,6 +23,8 @@ const MIN_SESSION_TIMEOUT_MS: u32 = 1000;
 #[derive(Debug)]
 pub struct Server {
     bootstrap: String,
+    /// Where it keeps its data, if it does.
+    data_dir: Option<PathBuf>,
     /// The process and what it says, unless the server is somebody else's.
     own: Option<(Process, Receiver<(Speaker, Heard)>)>,
 }
@@ -37,13 +39,45 @@ impl Server {
         if let Ok(bootstrap) = std::env::var("TAKHIN_BOOTSTRAP") {
             return Ok(Self {
                 bootstrap,
+                data_dir: None,
                 own: None,
             });
         }
+        Self::start_at("127.0.0.1:0", None)
+    }
+
+    /// Starts a server that keeps its data in a directory; `None` where the server is somebody
+    /// else's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::start`].
+    pub fn start_keeping(data_dir: &Path) -> Result<Option<Self>, Failure> {
+        if std::env::var("TAKHIN_BOOTSTRAP").is_ok() {
+            return Ok(None);
+        }
+        Self::start_at("127.0.0.1:0", Some(data_dir.to_path_buf())).map(Some)
+    }
+
+    /// Ends it as `kill -9` does, and starts it again at its address, with its data.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::start`]; and when it is not ours.
+    pub fn kill_and_restart(&mut self) -> Result<(), Failure> {
+        let Some((process, _)) = &mut self.own else {
+            return Err(Failure::new("a server of somebody else"));
+        };
+        process.kill()?;
+        *self = Self::start_at(&self.bootstrap, self.data_dir.clone())?;
+        Ok(())
+    }
+
+    fn start_at(listen: &str, data_dir: Option<PathBuf>) -> Result<Self, Failure> {
         let (ear, lines): (Sender<(Speaker, Heard)>, _) = channel();
         let mut command = Command::new(binary()?);
         command
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(["serve", "--listen", listen])
             .args([
                 "--set",
                 &format!("group.initial.rebalance.delay.ms={INITIAL_REBALANCE_DELAY_MS}"),
@@ -52,10 +86,14 @@ impl Server {
                 "--set",
                 &format!("group.min.session.timeout.ms={MIN_SESSION_TIMEOUT_MS}"),
             ]);
+        if let Some(data_dir) = &data_dir {
+            command.arg("--data-dir").arg(data_dir);
+        }
         let process = Process::start(&mut command, Speaker(0), &ear)?;
         let bootstrap = listening(&lines)?;
         Ok(Self {
             bootstrap,
+            data_dir,
             own: Some((process, lines)),
         })
     }

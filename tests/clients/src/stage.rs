@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::now;
 use crate::process::{Heard, Process, Speaker};
-use crate::server::Server;
+use crate::server::{Server, workspace};
 use crate::{Client, Failure, install, parse};
 
 /// How long any single thing may take that is not bounded more tightly: a JVM starts slowly on
@@ -50,6 +50,8 @@ pub(crate) struct Actor {
     pub(crate) changes: u32,
     pub(crate) records: Vec<Delivery>,
     commits: u32,
+    /// Transactions that a transformer committed and aborted.
+    transactions: (u32, u32),
     committed: BTreeMap<u32, u64>,
     /// The tool's answer so far, and whether it is whole.
     answer: Vec<String>,
@@ -115,6 +117,49 @@ impl Stage {
         })
     }
 
+    /// Takes a server that keeps its data on disk, before anybody has come; whether there is one.
+    pub(crate) fn keep_data(&mut self) -> Result<bool, Failure> {
+        let place = workspace().join("target/tmp").join(&self.group);
+        if place.exists() {
+            std::fs::remove_dir_all(&place)?;
+        }
+        std::fs::create_dir_all(&place)?;
+        match Server::start_keeping(&place.join("data"))? {
+            Some(server) => self.server = server,
+            None => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Ends the server as `kill -9` does, and starts it again on its data.
+    pub(crate) fn kill_server(&mut self) -> Result<(), Failure> {
+        self.log("(the server is killed)");
+        self.server.kill_and_restart()?;
+        self.log("(the server is back)");
+        Ok(())
+    }
+
+    /// Lets members commit, without waiting for it; how often each had committed before.
+    pub(crate) fn order_commit(&mut self, members: &[MemberName]) -> Result<Vec<u32>, Failure> {
+        let before = members.iter().map(|m| self.of(*m).commits).collect();
+        for member in members {
+            self.actors[member.0].process.tell("commit")?;
+        }
+        Ok(before)
+    }
+
+    /// Waits until each member has committed once more than before.
+    pub(crate) fn await_commit(
+        &mut self,
+        members: &[MemberName],
+        before: &[u32],
+    ) -> Result<(), Failure> {
+        self.wait("every commit is answered", LIMIT, |stage| {
+            let mut all = members.iter().zip(before);
+            all.all(|(m, before)| stage.of(*m).commits > *before)
+        })
+    }
+
     /// Writes a line for the person who watches, past the capture of the test harness.
     pub(crate) fn note(&self, words: &str) {
         install::note(&format!(
@@ -140,6 +185,25 @@ impl Stage {
         self.start(name, "member", &args)
     }
 
+    /// Starts a transformer of the group, under a transactional id that ends in `id`.
+    pub(crate) fn transform(
+        &mut self,
+        name: &str,
+        id: &str,
+        to: &str,
+        session_ms: u32,
+    ) -> Result<MemberName, Failure> {
+        let (group, topic) = (&self.group, &self.topic);
+        let args = [
+            format!("group={group}"),
+            format!("topic={topic}"),
+            format!("to={to}"),
+            format!("id={group}-{id}"),
+            format!("session={session_ms}"),
+        ];
+        self.start(name, "transformer", &args)
+    }
+
     fn start(&mut self, name: &str, role: &str, args: &[String]) -> Result<MemberName, Failure> {
         let place = self.actors.len();
         let mut command = self.client.driver();
@@ -159,6 +223,7 @@ impl Stage {
             changes: 0,
             records: Vec::new(),
             commits: 0,
+            transactions: (0, 0),
             committed: BTreeMap::new(),
             answer: Vec::new(),
             verdict: None,
@@ -182,17 +247,8 @@ impl Stage {
 
     /// Lets members commit all that they were given, and waits until each has said so.
     pub(crate) fn commit(&mut self, members: &[MemberName]) -> Result<(), Failure> {
-        let before: Vec<u32> = members.iter().map(|m| self.of(*m).commits).collect();
-        for member in members {
-            self.actors[member.0].process.tell("commit")?;
-        }
-        let all = |stage: &Self| {
-            members
-                .iter()
-                .zip(&before)
-                .all(|(m, before)| stage.of(*m).commits > *before)
-        };
-        self.wait("every commit is answered", LIMIT, all)
+        let before = self.order_commit(members)?;
+        self.await_commit(members, &before)
     }
 
     /// What a member said that it last committed.
@@ -225,6 +281,12 @@ impl Stage {
 
     /// Gives the tool a command and returns its lines, or what it said went wrong.
     pub(crate) fn ask(&mut self, command: &str) -> Result<Result<Vec<String>, String>, Failure> {
+        self.order(command)?;
+        self.answer(command)
+    }
+
+    /// Gives the tool a command whose [`Stage::answer`] is waited for later.
+    pub(crate) fn order(&mut self, command: &str) -> Result<(), Failure> {
         let tool = match self.tool {
             Some(tool) => tool,
             None => self.start("tool", "tool", &[])?,
@@ -234,7 +296,14 @@ impl Stage {
         let actor = &mut self.actors[tool.0];
         actor.answer.clear();
         actor.verdict = None;
-        actor.process.tell(command)?;
+        actor.process.tell(command)
+    }
+
+    /// The tool's lines to the last command, or what it said went wrong.
+    pub(crate) fn answer(&mut self, command: &str) -> Result<Result<Vec<String>, String>, Failure> {
+        let tool = self
+            .tool
+            .ok_or_else(|| Failure::new("no command was given"))?;
         self.wait(command, LIMIT, |stage| stage.of(tool).verdict.is_some())?;
         let actor = &mut self.actors[tool.0];
         let lines = std::mem::take(&mut actor.answer);
@@ -357,6 +426,11 @@ impl Stage {
 }
 
 impl Actor {
+    /// How many transactions it committed, and how many it aborted.
+    pub(crate) fn ended_transactions(&self) -> (u32, u32) {
+        self.transactions
+    }
+
     /// Takes a line of the language that the crate's documentation describes.
     fn read(&mut self, line: &str) -> Result<(), Failure> {
         let words: Vec<&str> = line.split(' ').collect();
@@ -382,13 +456,17 @@ impl Actor {
                 self.committed = parse::offsets(offsets)?;
                 self.commits += 1;
             }
+            ["transaction", "committed", _] => self.transactions.0 += 1,
+            ["transaction", "aborted", _] => self.transactions.1 += 1,
             ["closed"] => self.closed = true,
             ["ok"] => self.verdict = Some(Ok(())),
             ["error", text @ ..] if self.name == "tool" => {
                 self.verdict = Some(Err(text.join(" ")));
             }
             ["error", ..] => return Err(Failure::new("a member gave up")),
-            ["group" | "state" | "member" | "offset", ..] => self.answer.push(line.to_owned()),
+            ["group" | "state" | "member" | "offset" | "value", ..] => {
+                self.answer.push(line.to_owned())
+            }
             _ => return Err(Failure::new("a line that no driver should say")),
         }
         Ok(())

@@ -23,6 +23,11 @@ macro_rules! client {
             }
 
             #[test]
+            fn goes_on_over_kills_of_the_server() -> Result<(), Failure> {
+                run($client, "server-killed", scenario::server_killed)
+            }
+
+            #[test]
             fn restarts_a_static_member_unnoticed() -> Result<(), Failure> {
                 run($client, "static", scenario::static_restart)
             }
@@ -42,6 +47,21 @@ client!(kafkajs, Client::KafkaJs);
 client!(java, Client::Java);
 client!(franz, Client::Franz);
 client!(sarama, Client::Sarama);
+
+#[test]
+fn confluent_transforms_exactly_once() -> Result<(), Failure> {
+    run(Client::Confluent, "transform", scenario::transform)
+}
+
+#[test]
+fn java_transforms_exactly_once() -> Result<(), Failure> {
+    run(Client::Java, "transform", scenario::transform)
+}
+
+#[test]
+fn franz_go_passes_its_own_transaction_tests() -> Result<(), Failure> {
+    clients::franz_txn_etl()
+}
 
 #[test]
 fn franz_go_passes_its_own_group_tests() -> Result<(), Failure> {

@@ -46,6 +46,7 @@ impl Txn {
             .with_producer_id(ProducerId(-1))
             .with_producer_epoch(-1);
         cx.need::<TxnOffsetCommitRequest>(3)?;
+        cx.need::<EndTxnRequest>(3)?;
         let end = cx.deadline(30_000);
         loop {
             let _ = cx.ask(&find, 3).await?;

@@ -1,5 +1,4 @@
-//! The few verbs by which the journal touches a disk, so that tests can own the bytes that
-//! survive.
+//! The verbs, and a directory of the operating system.
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -8,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// A directory.
-pub(super) trait Disk: Send + Sync + fmt::Debug {
+pub(crate) trait Disk: Send + Sync + fmt::Debug {
     /// Keeps every other process out until the answer is dropped; `None`: one is in.
     fn lock(&self, name: &str) -> io::Result<Option<Box<dyn fmt::Debug + Send>>>;
     /// The names of all files, sorted.
@@ -24,7 +23,7 @@ pub(super) trait Disk: Send + Sync + fmt::Debug {
 }
 
 /// An open file.
-pub(super) trait DiskFile: Send + Sync + fmt::Debug {
+pub(crate) trait DiskFile: Send + Sync + fmt::Debug {
     fn len(&self) -> io::Result<u64>;
     /// Reads some bytes; 0 at the end of the file.
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize>;
@@ -35,7 +34,7 @@ pub(super) trait DiskFile: Send + Sync + fmt::Debug {
 }
 
 /// Writes all of it.
-pub(super) fn write_all(file: &dyn DiskFile, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
+pub(crate) fn write_all(file: &dyn DiskFile, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
     while !bytes.is_empty() {
         match file.write_at(bytes, at) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -51,7 +50,7 @@ pub(super) fn write_all(file: &dyn DiskFile, mut bytes: &[u8], mut at: u64) -> i
 }
 
 /// Reads from there until the buffer is full or the file ends; how much that was.
-pub(super) fn read_full(file: &dyn DiskFile, into: &mut [u8], at: u64) -> io::Result<usize> {
+pub(crate) fn read_full(file: &dyn DiskFile, into: &mut [u8], at: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < into.len() {
         match file.read_at(&mut into[filled..], at + filled as u64) {
@@ -65,7 +64,7 @@ pub(super) fn read_full(file: &dyn DiskFile, into: &mut [u8], at: u64) -> io::Re
 }
 
 /// Reads a whole file of no more than `max` bytes.
-pub(super) fn read_whole(file: &dyn DiskFile, max: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_whole(file: &dyn DiskFile, max: u64) -> io::Result<Vec<u8>> {
     let len = file.len()?;
     if len > max {
         return Err(io::Error::new(
@@ -82,13 +81,13 @@ pub(super) fn read_whole(file: &dyn DiskFile, max: u64) -> io::Result<Vec<u8>> {
 
 /// A directory of the operating system.
 #[derive(Debug)]
-pub(super) struct RealDisk {
+pub(crate) struct RealDisk {
     dir: PathBuf,
 }
 
 impl RealDisk {
     /// The directory; made, and its own entry made durable, if it is not there.
-    pub(super) fn new(dir: &Path) -> io::Result<Self> {
+    pub(crate) fn new(dir: &Path) -> io::Result<Self> {
         if !dir.is_dir() {
             std::fs::create_dir_all(dir)?;
             let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());

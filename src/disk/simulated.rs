@@ -10,17 +10,30 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, MutexGuard};
 
-use super::super::disk::{Disk, DiskFile};
-use super::workload::Random;
+use super::{Disk, DiskFile};
 
 #[expect(clippy::disallowed_types, reason = "a test's own state")]
 type Shared = Arc<std::sync::Mutex<State>>;
 
 const SECTOR: usize = 512;
 
+/// Numbers by their seed alone (splitmix64).
+#[derive(Clone, Debug)]
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % n
+    }
+}
+
 /// What happens at an operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// The power goes during it: it and all later ones fail, and only what survives is left.
     Crash,
     /// The device fails, once; half of a write may be done.
@@ -60,7 +73,7 @@ struct State {
 
 /// The disk; clones are the same one.
 #[derive(Clone, Default)]
-pub(super) struct SimDisk(Shared);
+pub(crate) struct SimDisk(Shared);
 
 impl fmt::Debug for SimDisk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,30 +87,30 @@ impl SimDisk {
     }
 
     /// A fault at the operation of that number, counted from now.
-    pub(super) fn plan(&self, after: usize, fault: Fault) {
+    pub(crate) fn plan(&self, after: usize, fault: Fault) {
         let mut state = self.state();
         state.fault = Some((state.operations + after, fault));
     }
 
-    pub(super) fn operations(&self) -> usize {
+    pub(crate) fn operations(&self) -> usize {
         self.state().operations
     }
 
     /// Which operations there were.
-    pub(super) fn log(&self) -> Vec<&'static str> {
+    pub(crate) fn log(&self) -> Vec<&'static str> {
         self.state().log.clone()
     }
 
-    pub(super) fn set_short_writes(&self) {
+    pub(crate) fn set_short_writes(&self) {
         self.state().is_short = true;
     }
 
-    pub(super) fn set_capacity(&self, bytes: Option<usize>) {
+    pub(crate) fn set_capacity(&self, bytes: Option<usize>) {
         self.state().capacity = bytes;
     }
 
     /// Bytes of all files of the log.
-    pub(super) fn log_bytes(&self) -> usize {
+    pub(crate) fn log_bytes(&self) -> usize {
         let state = self.state();
         let files = state
             .live
@@ -106,16 +119,23 @@ impl SimDisk {
         files.map(|(_, at)| state.nodes[*at].live.len()).sum()
     }
 
-    pub(super) fn names(&self) -> Vec<String> {
+    /// Bytes of all files whose names end so.
+    pub(crate) fn log_bytes_of(&self, ending: &str) -> usize {
+        let state = self.state();
+        let files = state.live.iter().filter(|(name, _)| name.ends_with(ending));
+        files.map(|(_, at)| state.nodes[*at].live.len()).sum()
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
         self.state().live.keys().cloned().collect()
     }
 
-    pub(super) fn contents(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn contents(&self, name: &str) -> Vec<u8> {
         let state = self.state();
         state.nodes[state.live[name]].live.clone()
     }
 
-    pub(super) fn put(&self, name: &str, bytes: Vec<u8>) {
+    pub(crate) fn put(&self, name: &str, bytes: Vec<u8>) {
         let mut state = self.state();
         let at = state.nodes.len();
         state.nodes.push(Node {
@@ -128,7 +148,7 @@ impl SimDisk {
     }
 
     /// A disk of its own with the same files.
-    pub(super) fn copy(&self) -> Self {
+    pub(crate) fn copy(&self) -> Self {
         let copy = Self::default();
         for name in self.names() {
             copy.put(&name, self.contents(&name));
@@ -137,7 +157,7 @@ impl SimDisk {
     }
 
     /// What is there after the power came back.
-    pub(super) fn survivor(&self, random: &mut Random) -> Self {
+    pub(crate) fn survivor(&self, random: &mut Random) -> Self {
         let state = self.state();
         let mut names = state.durable.clone();
         for step in &state.unsynced {

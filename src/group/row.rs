@@ -1,0 +1,282 @@
+//! The committed offsets of one topic, packed.
+
+use std::collections::BTreeMap;
+
+use super::record::{OffsetMetadata, OffsetValue};
+use super::sorted::Sorted;
+use crate::ids::{PartitionIndex, TopicId};
+use crate::time::WallMs;
+
+/// One topic's offsets, in the order of the partitions: 20 bytes an offset, and about 100 for each
+/// 64 neighbours.
+///
+/// ```text
+///   blocks   | 0: partitions 0..64, which of them | slots, one for each that is there |
+///            | 3: partitions 192..256, ..         | ..                                |
+///   rare     what most offsets do not have: metadata, an expiry, another topic's id
+/// ```
+#[derive(Debug, Default)]
+pub(super) struct Row {
+    /// The id of the topic when its first offset came.
+    topic_id: TopicId,
+    blocks: Sorted<i32, Block>,
+    /// Kept in step with the slots.
+    rare: BTreeMap<PartitionIndex, Rare>,
+}
+
+/// Neighbouring partitions.
+#[derive(Debug, Default)]
+struct Block {
+    /// A bit for each that has an offset.
+    present: u64,
+    /// In the order of the bits.
+    slots: Vec<Slot>,
+}
+
+/// What every offset has, in 20 bytes: numbers of 64 bits in halves, which need no padding.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    offset: [u32; 2],
+    committed_at: [u32; 2],
+    leader_epoch: i32,
+}
+
+/// What few offsets have.
+#[derive(Clone, Debug)]
+struct Rare {
+    metadata: OffsetMetadata,
+    expires_at: Option<WallMs>,
+    topic_id: TopicId,
+}
+
+impl Row {
+    pub(super) fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    pub(super) fn contains(&self, partition: PartitionIndex) -> bool {
+        let (block, bit) = place(partition);
+        let block = self.blocks.get(&block);
+        block.is_some_and(|block| block.present & bit != 0)
+    }
+
+    pub(super) fn get(&self, partition: PartitionIndex) -> Option<OffsetValue> {
+        let (block, bit) = place(partition);
+        let block = self.blocks.get(&block)?;
+        let slot = (block.present & bit != 0).then(|| block.slots[block.rank(bit)])?;
+        Some(self.value(partition, slot))
+    }
+
+    /// Sets an offset; whether there was none.
+    pub(super) fn insert(&mut self, partition: PartitionIndex, value: &OffsetValue) -> bool {
+        if self.is_empty() {
+            self.topic_id = value.topic_id;
+        }
+        self.set_rare(partition, value);
+        let (index, bit) = place(partition);
+        let slot = Slot::of(value);
+        if let Some(block) = self.blocks.get_mut(&index) {
+            return block.insert(bit, slot);
+        }
+        let mut block = Block::default();
+        block.insert(bit, slot);
+        self.blocks.add(index, block);
+        true
+    }
+
+    /// Takes an offset away; whether there was one.
+    pub(super) fn remove(&mut self, partition: PartitionIndex) -> bool {
+        let (index, bit) = place(partition);
+        let Some(block) = self.blocks.get_mut(&index) else {
+            return false;
+        };
+        if block.present & bit == 0 {
+            return false;
+        }
+        block.remove(bit);
+        if block.present == 0 {
+            self.blocks.remove(&index);
+        }
+        self.rare.remove(&partition);
+        true
+    }
+
+    /// Everything, in the order of the partitions.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (PartitionIndex, OffsetValue)> {
+        let blocks = self.blocks.iter();
+        let slots = blocks.flat_map(|(index, block)| block.partitions(*index));
+        slots.map(|(partition, slot)| (partition, self.value(partition, slot)))
+    }
+
+    fn value(&self, partition: PartitionIndex, slot: Slot) -> OffsetValue {
+        let rare = self.rare.get(&partition);
+        OffsetValue {
+            offset: whole(slot.offset),
+            leader_epoch: slot.leader_epoch,
+            metadata: rare.map(|it| it.metadata.clone()).unwrap_or_default(),
+            committed_at: WallMs(whole(slot.committed_at)),
+            expires_at: rare.and_then(|it| it.expires_at),
+            topic_id: rare.map_or(self.topic_id, |it| it.topic_id),
+        }
+    }
+
+    fn set_rare(&mut self, partition: PartitionIndex, value: &OffsetValue) {
+        let is_rare = !value.metadata.is_empty()
+            || value.expires_at.is_some()
+            || value.topic_id != self.topic_id;
+        if !is_rare {
+            self.rare.remove(&partition);
+            return;
+        }
+        let rare = Rare {
+            metadata: value.metadata.clone(),
+            expires_at: value.expires_at,
+            topic_id: value.topic_id,
+        };
+        self.rare.insert(partition, rare);
+    }
+}
+
+impl Block {
+    /// How many of those that are there come before.
+    fn rank(&self, bit: u64) -> usize {
+        (self.present & (bit - 1)).count_ones() as usize
+    }
+
+    fn insert(&mut self, bit: u64, slot: Slot) -> bool {
+        let at = self.rank(bit);
+        if self.present & bit != 0 {
+            self.slots[at] = slot;
+            return false;
+        }
+        if self.slots.len() == self.slots.capacity() {
+            // By a quarter, not by doubling: a topic's partitions come once.
+            self.slots.reserve_exact(self.slots.len() / 4 + 1);
+        }
+        self.slots.insert(at, slot);
+        self.present |= bit;
+        true
+    }
+
+    fn remove(&mut self, bit: u64) {
+        self.slots.remove(self.rank(bit));
+        self.present &= !bit;
+        if self.slots.len() < self.slots.capacity() / 2 {
+            self.slots.shrink_to_fit();
+        }
+    }
+
+    fn partitions(&self, index: i32) -> impl Iterator<Item = (PartitionIndex, Slot)> {
+        let bits = (0..i32::try_from(BITS).unwrap_or(0)).filter(|bit| self.present >> bit & 1 == 1);
+        let partitions = bits.map(move |bit| (index << BITS.trailing_zeros()) + bit);
+        partitions.zip(self.slots.iter().copied())
+    }
+}
+
+impl Slot {
+    fn of(value: &OffsetValue) -> Self {
+        Self {
+            offset: halves(value.offset),
+            committed_at: halves(value.committed_at.0),
+            leader_epoch: value.leader_epoch,
+        }
+    }
+}
+
+/// Partitions of a block.
+const BITS: u32 = u64::BITS;
+
+/// The block of a partition, which may be negative, and its bit within.
+fn place(partition: PartitionIndex) -> (i32, u64) {
+    let shift = BITS.trailing_zeros();
+    let bit = partition & ((1 << shift) - 1);
+    (partition >> shift, 1 << bit)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "each half is cut out at its width"
+)]
+fn halves(number: i64) -> [u32; 2] {
+    let bits = number.cast_unsigned();
+    [(bits >> 32) as u32, bits as u32]
+}
+
+fn whole([high, low]: [u32; 2]) -> i64 {
+    (u64::from(high) << 32 | u64::from(low)).cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_offset_takes_20_bytes() {
+        assert_eq!(size_of::<Slot>(), 20);
+    }
+
+    fn partitions() -> impl Strategy<Value = PartitionIndex> {
+        // Neighbours, the edges of blocks, strangers, and what no client should send.
+        prop_oneof![
+            0..200i32,
+            any::<i32>(),
+            Just(i32::MIN),
+            Just(i32::MAX),
+            -3..3i32
+        ]
+    }
+
+    fn values() -> impl Strategy<Value = OffsetValue> {
+        let metadata = prop_oneof![4 => Just(""), 1 => Just("m")];
+        let expires_at = prop::option::weighted(0.1, any::<i64>());
+        let topic = prop_oneof![4 => Just(1u128), 1 => Just(0), 1 => Just(2)];
+        (
+            any::<i64>(),
+            any::<i64>(),
+            any::<i32>(),
+            metadata,
+            expires_at,
+            topic,
+        )
+            .prop_map(
+                |(offset, committed_at, leader_epoch, metadata, expires_at, topic)| OffsetValue {
+                    offset,
+                    leader_epoch,
+                    metadata: metadata.into(),
+                    committed_at: WallMs(committed_at),
+                    expires_at: expires_at.map(WallMs),
+                    topic_id: TopicId(topic.to_be_bytes()),
+                },
+            )
+    }
+
+    proptest! {
+        #[test]
+        fn a_row_behaves_as_a_map_of_whole_values(
+            steps in prop::collection::vec((partitions(), prop::option::of(values())), 0..300),
+        ) {
+            let mut row = Row::default();
+            let mut map = BTreeMap::new();
+            for (partition, value) in steps {
+                match value {
+                    Some(value) => {
+                        let is_new = map.insert(partition, value.clone()).is_none();
+                        prop_assert_eq!(row.insert(partition, &value), is_new);
+                    }
+                    None => {
+                        let was_there = map.remove(&partition).is_some();
+                        prop_assert_eq!(row.remove(partition), was_there);
+                    }
+                }
+                let held = row.get(partition);
+                prop_assert_eq!(held.as_ref(), map.get(&partition));
+                prop_assert_eq!(row.contains(partition), map.contains_key(&partition));
+                prop_assert_eq!(row.is_empty(), map.is_empty());
+            }
+            let all: Vec<_> = row.iter().collect();
+            prop_assert_eq!(all, map.into_iter().collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A sorted map that is nearly always small.
+
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+use std::mem;
+
+/// Entries in the order of their keys.
+///
+/// Up to [`LISTED_MAX`] entries are a plain list, which takes little more memory than they do;
+/// beyond that it is a tree, until it is empty again: no order in which keys come or go makes a
+/// change expensive.
+#[derive(Debug)]
+pub(super) enum Sorted<K, V> {
+    Listed(Vec<(K, V)>),
+    Tree(BTreeMap<K, V>),
+}
+
+/// The longest list.
+const LISTED_MAX: usize = 64;
+
+impl<K, V> Default for Sorted<K, V> {
+    fn default() -> Self {
+        Self::Listed(Vec::new())
+    }
+}
+
+impl<K: Ord, V> Sorted<K, V> {
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Listed(list) => list.is_empty(),
+            Self::Tree(tree) => tree.is_empty(),
+        }
+    }
+
+    pub(super) fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
+        match self {
+            Self::Listed(list) => {
+                let at = find(list, key).ok()?;
+                Some(&list[at].1)
+            }
+            Self::Tree(tree) => tree.get(key),
+        }
+    }
+
+    pub(super) fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        match self {
+            Self::Listed(list) => {
+                let at = find(list, key).ok()?;
+                Some(&mut list[at].1)
+            }
+            Self::Tree(tree) => tree.get_mut(key),
+        }
+    }
+
+    /// Adds an entry; one of that key must not be there.
+    pub(super) fn add(&mut self, key: K, value: V) {
+        if let Self::Listed(list) = self
+            && list.len() == LISTED_MAX
+        {
+            *self = Self::Tree(mem::take(list).into_iter().collect());
+        }
+        match self {
+            Self::Listed(list) => {
+                let at = find(list, &key).unwrap_or_else(|at| at);
+                if list.len() < 4 {
+                    // A group has one topic, a topic one block of partitions, most of the time.
+                    list.reserve_exact(1);
+                }
+                list.insert(at, (key, value));
+            }
+            Self::Tree(tree) => {
+                tree.insert(key, value);
+            }
+        }
+    }
+
+    pub(super) fn remove<Q: Ord + ?Sized>(&mut self, key: &Q)
+    where
+        K: Borrow<Q>,
+    {
+        match self {
+            Self::Listed(list) => {
+                if let Ok(at) = find(list, key) {
+                    list.remove(at);
+                }
+            }
+            Self::Tree(tree) => {
+                tree.remove(key);
+            }
+        }
+        if self.is_empty() {
+            *self = Self::default();
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        let (list, tree): (&[_], _) = match self {
+            Self::Listed(list) => (list, None),
+            Self::Tree(tree) => (&[], Some(tree)),
+        };
+        let filed = tree.into_iter().flatten();
+        list.iter().map(|(key, value)| (key, value)).chain(filed)
+    }
+}
+
+fn find<K: Borrow<Q>, V, Q: Ord + ?Sized>(list: &[(K, V)], key: &Q) -> Result<usize, usize> {
+    list.binary_search_by(|(held, _)| held.borrow().cmp(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn it_behaves_as_a_tree_at_every_size(
+            steps in prop::collection::vec((0u8..160, any::<bool>()), 0..600),
+        ) {
+            let mut sorted: Sorted<u8, usize> = Sorted::default();
+            let mut tree: BTreeMap<u8, usize> = BTreeMap::new();
+            for (at, (key, is_removal)) in steps.into_iter().enumerate() {
+                if is_removal {
+                    sorted.remove(&key);
+                    tree.remove(&key);
+                } else if let Some(value) = sorted.get_mut(&key) {
+                    *value += 1;
+                    *tree.get_mut(&key).unwrap() += 1;
+                } else {
+                    sorted.add(key, at);
+                    tree.insert(key, at);
+                }
+                prop_assert_eq!(sorted.get(&key), tree.get(&key));
+                prop_assert!(sorted.iter().eq(tree.iter()));
+                prop_assert_eq!(sorted.is_empty(), tree.is_empty());
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! `TxnOffsetCommit`: offsets that count once a transaction commits.
+
+use std::collections::BTreeSet;
+
+use super::call::{Call, Head};
+use super::offset_rows::{Rows, known};
+use super::transactions::coordinator_code;
+use crate::engine::{CommitPartition, CommitRequest, CommitResult, CommitTopic, Producer};
+use crate::error::Refusal;
+use crate::ids::{Generation, GroupId, TransactionalId};
+use crate::server::service::Handled;
+use crate::topics::{TopicKey, Topics};
+use crate::txn::{self, TxnError};
+use crate::wire::ErrorCode;
+use crate::wire::codec::{DecodeError, Message};
+use crate::wire::messages::{
+    TxnOffsetCommitRequest, TxnOffsetCommitRequestTopic, TxnOffsetCommitResponse,
+    TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
+};
+
+impl Call<'_> {
+    pub(super) fn txn_offset_commit(&mut self) -> Result<Handled, DecodeError> {
+        let version = self.header.version;
+        let request = TxnOffsetCommitRequest::decode(self.body, version)?;
+        let mut rows = Rows::default();
+        let mut asked = Vec::with_capacity(request.topics.len());
+        for topic in &request.topics {
+            let commit = staged_topic(&self.broker.topics, topic, version, &mut rows);
+            if !commit.partitions.is_empty() {
+                let indexes = commit.partitions.iter().map(|it| it.partition);
+                rows.ask(&commit.topic, commit.id, indexes);
+                asked.push(commit);
+            }
+        }
+        if asked.is_empty() {
+            // The group is not even looked at.
+            return Ok(write_staged(rows, Ok(Vec::new()), self.head(), self.out));
+        }
+        if request.group_id.is_empty() {
+            rows.fill(|| ErrorCode::INVALID_GROUP_ID);
+            return Ok(write(rows, self.head(), self.out));
+        }
+        let may_stage = self.may_stage(&request);
+        let commit = CommitRequest {
+            group: request.group_id.into(),
+            member: request.member_id.into(),
+            instance: request.group_instance_id.map(Into::into),
+            generation: Generation(request.generation_id_or_member_epoch),
+            retention_ms: None,
+            topics: asked,
+        };
+        let producer = Producer::new(request.producer_id, request.producer_epoch);
+        let engine = self.broker.engine.clone();
+        let answer = async move {
+            may_stage.await?;
+            Ok(engine.txn_commit(commit.in_transaction(producer)).await)
+        };
+        Ok(self.soon(answer, move |outcome, head, out| match outcome {
+            Ok(outcome) => write_staged(rows, outcome, head, out),
+            Err(error) => {
+                let code = transaction_code(error, version);
+                rows.fill(|| code);
+                write(rows, head, out)
+            }
+        }))
+    }
+
+    /// Whether the producer has a transaction open that the group is part of: what the transaction
+    /// coordinator knows. Asked before anything of the group, as in Kafka. From version 5 on the
+    /// group is added by that, in transactions of version 2 (KIP-890).
+    fn may_stage(
+        &self,
+        request: &TxnOffsetCommitRequest<'_>,
+    ) -> impl Future<Output = Result<(), TxnError>> + Send + 'static {
+        let id = TransactionalId::from(request.transactional_id);
+        let group = GroupId::from(request.group_id);
+        let by = txn::Producer {
+            id: request.producer_id,
+            epoch: request.producer_epoch,
+        };
+        let (coordinator, _) = self.coordinator();
+        let how = (txn::Protocol::V2, self.now);
+        let adds = self.header.version >= IMPLICIT_SINCE;
+        async move {
+            if !adds {
+                return coordinator.verify_group(id.as_str(), by, &group);
+            }
+            let (none, groups) = (BTreeSet::new(), BTreeSet::from([group]));
+            coordinator.add(&id, by, none, groups, how).await
+        }
+    }
+}
+
+/// What the transaction coordinator refused, in words that the clients of that version know.
+fn transaction_code(error: TxnError, version: i16) -> ErrorCode {
+    match error {
+        TxnError::Abortable if version < ABORTABLE_SINCE => ErrorCode::INVALID_TXN_STATE,
+        error => coordinator_code(error, false),
+    }
+}
+
+fn staged_topic(
+    topics: &Topics,
+    topic: &TxnOffsetCommitRequestTopic<'_>,
+    version: i16,
+    rows: &mut Rows,
+) -> CommitTopic {
+    let (key, unknown) = if version >= 6 {
+        (TopicKey::Id(topic.topic_id), ErrorCode::UNKNOWN_TOPIC_ID)
+    } else {
+        (
+            TopicKey::Name(topic.name.into()),
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        )
+    };
+    let found = topics.describe(&key).ok();
+    let (name, id) = match &found {
+        Some(found) => (found.name.clone(), found.id),
+        None => (topic.name.into(), topic.topic_id),
+    };
+    let mut partitions = Vec::with_capacity(topic.partitions.len());
+    for partition in &topic.partitions {
+        let index = partition.partition_index;
+        if let Some(code) = known(found.as_ref(), index, unknown) {
+            rows.refuse(&name, id, index, code);
+            continue;
+        }
+        partitions.push(CommitPartition {
+            partition: index,
+            offset: partition.committed_offset,
+            leader_epoch: partition.committed_leader_epoch,
+            metadata: partition.committed_metadata.unwrap_or_default().into(),
+            committed_at: None,
+        });
+    }
+    CommitTopic {
+        topic: name,
+        id,
+        partitions,
+    }
+}
+
+/// Old versions are told what their clients know: up to 5 not that a group may be missing, up to
+/// 1 not that a coordinator may be loading.
+fn stage_code(refusal: Refusal, version: i16) -> ErrorCode {
+    match refusal {
+        Refusal::GroupIdNotFound if version < 6 => ErrorCode::ILLEGAL_GENERATION,
+        Refusal::LoadInProgress if version < 2 => ErrorCode::COORDINATOR_NOT_AVAILABLE,
+        refusal => refusal.into(),
+    }
+}
+
+fn write_staged(mut rows: Rows, outcome: CommitResult, head: Head, out: &mut Vec<u8>) -> Handled {
+    let version = head.version;
+    let mut said = outcome.map(|topics| topics.into_iter().flat_map(|topic| topic.partitions));
+    rows.fill(|| match &mut said {
+        Ok(said) => match said.next() {
+            Some((_, Err(refusal))) => stage_code(refusal, version),
+            Some((_, Ok(()))) | None => ErrorCode::NONE,
+        },
+        Err(refusal) => stage_code(*refusal, version),
+    });
+    write(rows, head, out)
+}
+
+fn write(rows: Rows, head: Head, out: &mut Vec<u8>) -> Handled {
+    let rows = rows.merged();
+    let topics = rows.iter().map(|row| {
+        let partitions = row.partitions.iter();
+        let partitions = partitions.map(|(index, code)| TxnOffsetCommitResponsePartition {
+            partition_index: *index,
+            error_code: code.0,
+        });
+        TxnOffsetCommitResponseTopic {
+            name: row.name.as_str(),
+            topic_id: row.id,
+            partitions: partitions.collect(),
+        }
+    });
+    let response = TxnOffsetCommitResponse {
+        topics: topics.collect(),
+        ..Default::default()
+    };
+    head.write(&response, out)
+}
+
+/// The first version whose clients know `TRANSACTION_ABORTABLE`, and the first that adds its group
+/// to the transaction by itself (KIP-890).
+const ABORTABLE_SINCE: i16 = 4;
+const IMPLICIT_SINCE: i16 = 5;
