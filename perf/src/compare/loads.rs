@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
+
 use crate::wire::Kind;
 
 /// Groups of one member, and requests in flight on their connections.
@@ -112,6 +114,18 @@ pub(super) const GROWTH: [(&str, &str, Kind); 2] = [
     ("growth-commit", "commit of 1 offset", Kind::Commits),
 ];
 
+/// The names by which loads can be chosen.
+pub(crate) fn load_names() -> PossibleValuesParser {
+    let closed = CLOSED.iter().map(|load| load.key);
+    let open = OPEN.iter().map(|load| load.key);
+    PossibleValuesParser::new(
+        [START, MEMORY, GROUPS, CROWD]
+            .into_iter()
+            .chain(closed)
+            .chain(open),
+    )
+}
+
 /// How much of everything.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scale {
@@ -153,7 +167,7 @@ impl Scale {
         settle: Duration::from_secs(1),
         load_within: Duration::from_secs(20),
         groups_within: Duration::from_mins(1),
-        crowd_within: Duration::from_secs(10),
+        crowd_within: Duration::from_secs(15),
         ends_within: Duration::from_secs(590),
     };
 

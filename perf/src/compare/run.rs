@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use tokio::task::LocalSet;
 
 use super::figures::Figures;
-use super::loads::{START, Scale};
-use super::peer::{Peer, Running};
+use super::loads::{MEMORY, START, Scale};
+use super::peer::Peer;
 use super::suite::Suite;
 use super::{plots, table};
 use crate::args::CompareArgs;
@@ -36,6 +36,8 @@ pub(super) struct Comparison {
     pub(super) machine: Machine,
     pub(super) scale: Scale,
     pub(super) is_quick: bool,
+    /// What it was asked for with.
+    pub(super) options: String,
     pub(super) rounds: usize,
     pub(super) lasted: Duration,
     pub(super) columns: Columns,
@@ -74,7 +76,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), Failure> {
     let mut rounds = 0;
     while rounds < scale.rounds {
         let round_begun = clock::now();
-        round(rounds, &scale, &mut columns)?;
+        round(rounds, &scale, &args.loads, &mut columns)?;
         rounds += 1;
         let now = clock::now();
         let took = now.saturating_duration_since(round_begun);
@@ -86,6 +88,11 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), Failure> {
         machine,
         scale,
         is_quick: args.quick,
+        // Behind the name of the program and `compare`.
+        options: std::env::args()
+            .skip(2)
+            .map(|it| format!(" {it}"))
+            .collect(),
         rounds,
         lasted: clock::now().saturating_duration_since(begun),
         columns,
@@ -113,7 +120,12 @@ fn failure_of_ours(columns: &Columns) -> Option<String> {
 }
 
 /// Every peer once, each begun with by another one than in the round before.
-fn round(number: usize, scale: &Scale, columns: &mut Columns) -> Result<(), Failure> {
+fn round(
+    number: usize,
+    scale: &Scale,
+    loads: &[String],
+    columns: &mut Columns,
+) -> Result<(), Failure> {
     let mut order: Vec<Peer> = columns.keys().copied().collect();
     if !order.is_empty() {
         let first = number % order.len();
@@ -122,41 +134,43 @@ fn round(number: usize, scale: &Scale, columns: &mut Columns) -> Result<(), Fail
     for peer in order {
         say(&format!("round {}: {}", number + 1, peer.title()))?;
         let column = columns.entry(peer).or_default();
-        for loads in [false, true] {
-            match peer.start() {
-                Ok(running) => suite(peer, &running, scale, column, loads)?,
-                Err(failure) => column.figures.add_reason(START, failure.to_string()),
+        for is_first in [true, false] {
+            if !wants(loads, is_first) {
+                continue;
+            }
+            let running = match peer.start() {
+                Ok(running) => running,
+                Err(failure) => {
+                    column.figures.add_reason(START, failure.to_string());
+                    continue;
+                }
+            };
+            column.command.clone_from(&running.command);
+            let suite = Suite {
+                peer,
+                running: &running,
+                scale,
+                loads,
+                figures: &mut column.figures,
+            };
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            let tasks = LocalSet::new();
+            if is_first {
+                tasks.block_on(&runtime, suite.run_first());
+            } else {
+                tasks.block_on(&runtime, suite.run_loads());
             }
         }
     }
     Ok(())
 }
 
-/// All that is asked of one process.
-fn suite(
-    peer: Peer,
-    running: &Running,
-    scale: &Scale,
-    column: &mut Column,
-    loads: bool,
-) -> Result<(), Failure> {
-    column.command.clone_from(&running.command);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let suite = Suite {
-        peer,
-        running,
-        scale,
-        figures: &mut column.figures,
-    };
-    let tasks = LocalSet::new();
-    if loads {
-        tasks.block_on(&runtime, suite.run_loads());
-    } else {
-        tasks.block_on(&runtime, suite.run_first());
-    }
-    Ok(())
+/// Whether anything is to be done on the first process of a peer, or on the second.
+fn wants(loads: &[String], is_first: bool) -> bool {
+    let on_first = |load: &String| [START, MEMORY].contains(&load.as_str());
+    loads.is_empty() || loads.iter().any(|load| on_first(load) == is_first)
 }
 
 /// The report, with its plots and the figures of all rounds in a folder beside it.

@@ -138,7 +138,7 @@ fn head(text: &mut String, it: &Comparison) {
             "- rounds: {}, in {:.0} s{kind}\n- command: `perf/compare/run{}`",
             it.rounds,
             it.lasted.as_secs_f64(),
-            if it.is_quick { " --quick" } else { "" }
+            it.options
         ),
     );
     line(
@@ -246,6 +246,11 @@ fn table(text: &mut String, it: &Comparison, rows: &[Row<'_>], with_ratio: bool)
     line(text, &format!("| load | {} |", titles.join(" | ")));
     line(text, &format!("| --- |{}", " --- |".repeat(titles.len())));
     for row in rows {
+        let is_known =
+            |figures: &Figures| (row.of)(figures).is_some() || figures.reason(row.load).is_some();
+        if !it.columns.values().any(|it| is_known(&it.figures)) {
+            continue;
+        }
         let ours = it.columns.get(&Peer::Ours);
         let ours = ours.and_then(|column| (row.of)(&column.figures));
         let mut cells = Vec::new();
