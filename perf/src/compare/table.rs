@@ -138,7 +138,7 @@ fn head(text: &mut String, it: &Comparison) {
             "- rounds: {}, in {:.0} s{kind}\n- command: `perf/compare/run{}`",
             it.rounds,
             it.lasted.as_secs_f64(),
-            if it.is_quick { " --quick" } else { "" }
+            it.options
         ),
     );
     line(
@@ -246,6 +246,11 @@ fn table(text: &mut String, it: &Comparison, rows: &[Row<'_>], with_ratio: bool)
     line(text, &format!("| load | {} |", titles.join(" | ")));
     line(text, &format!("| --- |{}", " --- |".repeat(titles.len())));
     for row in rows {
+        let is_known =
+            |figures: &Figures| (row.of)(figures).is_some() || figures.reason(row.load).is_some();
+        if !it.columns.values().any(|it| is_known(&it.figures)) {
+            continue;
+        }
         let ours = it.columns.get(&Peer::Ours);
         let ours = ours.and_then(|column| (row.of)(&column.figures));
         let mut cells = Vec::new();
@@ -294,8 +299,9 @@ fn settings(text: &mut String, it: &Comparison) {
              - Versions, the same for all: {}.\n\
              - CPU is user and system time of the server's process, all threads, from \
              /proc/PID/stat; resident memory is VmRSS.\n\
-             - A request's CPU is that of the seconds after the warm-up ({:.1} s; Kafka {:.1} s, \
-             whose code is compiled while it runs), by the answers that came in them.\n\
+             - A request's CPU is that of the seconds after the warm-up ({:.1} s; Kafka {:.1} s, and \
+             {:.1} s before its first load: its code is compiled while it runs), by the answers \
+             that came in them.\n\
              - Side by side the load is closed: a fixed number of requests in flight on each \
              connection, from one client thread. Latency at a fixed rate is from an open loop.\n\
              - A commit is always ahead of the last one. A fetch names its partitions. A group \
@@ -312,6 +318,7 @@ fn settings(text: &mut String, it: &Comparison) {
             spoken.join(", "),
             it.scale.warmup.as_secs_f64(),
             it.scale.warmup_of_kafka.as_secs_f64(),
+            3.0 * it.scale.warmup_of_kafka.as_secs_f64(),
             it.scale.settle.as_secs_f64(),
         ),
     );
