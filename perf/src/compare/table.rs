@@ -135,10 +135,10 @@ fn head(text: &mut String, it: &Comparison) {
     line(
         text,
         &format!(
-            "- rounds: {}, in {:.0} s{kind}\n- command: `perf/compare/run{}`",
+            "- rounds: {}, in {:.0} s{kind}\n- command: `{}`",
             it.rounds,
             it.lasted.as_secs_f64(),
-            it.options
+            format!("perf/compare/run {}", it.options).trim_end(),
         ),
     );
     line(
