@@ -89,10 +89,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), Failure> {
         scale,
         is_quick: args.quick,
         // Behind the name of the program and `compare`.
-        options: std::env::args()
-            .skip(2)
-            .map(|it| format!(" {it}"))
-            .collect(),
+        options: std::env::args().skip(2).collect::<Vec<_>>().join(" "),
         rounds,
         lasted: clock::now().saturating_duration_since(begun),
         columns,

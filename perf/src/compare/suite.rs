@@ -112,14 +112,19 @@ impl Suite<'_> {
     }
 
     async fn memory(&self) -> Outcome {
-        // What a server makes for the first group of all is not the groups'.
-        self.former(1, 1).form().await?;
-        let (heap_before, resident) = (self.live_heap(), self.resident()?);
         let number = self.scale.groups();
+        let idle = self.resident()?;
+        // What a server makes once, for the first groups of all, is told apart: Kafka has a buffer
+        // of half a megabyte for each partition of its offsets.
+        self.former(number / 10, 1).form().await?;
+        let (heap_before, resident) = (self.live_heap(), self.resident()?);
         self.former(number, 1).form().await?;
         let groups = as_f64(number);
-        let grown = (self.resident()? - resident) / groups;
-        let mut values = vec![("resident_bytes".into(), grown)];
+        let (all, after) = (groups + as_f64(number / 10), self.resident()?);
+        let mut values = vec![
+            ("resident_bytes".into(), (after - idle) / all),
+            ("added_bytes".into(), (after - resident) / groups),
+        ];
         if let (Some(before), Some(after)) = (heap_before, self.live_heap()) {
             values.push(("live_bytes".into(), (after - before) / groups));
         }
