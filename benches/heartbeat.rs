@@ -1,16 +1,24 @@
 //! Heartbeats of 100k and 1M members through the engine, beside what they cannot go below.
 //!
-//! `cargo bench --bench heartbeat`; `-- 100k` runs the smaller half. The floors: a store to a
-//! random padded word (any memory of the beat costs that), and two look-ups of two strings in the
-//! standard library's map (what names cost without sharing and without a session).
+//! `cargo bench --bench heartbeat`; `-- 100k` runs the smaller half. All figures are processor time
+//! of the thread, so that they mean the same on a machine that does other things besides; "two
+//! threads" is the time of one beat by each of two at once. Floors:
+//!
+//! - a store to a random word, padded to a line or packed: any memory of the beat costs that;
+//! - a load, a fence, a store at a random packed word: what one member costs whose beat must be
+//!   over before the next begins;
+//! - two look-ups of two strings in the standard library's map: what names cost without sharing.
 
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::time::Duration;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use cpu_time::ThreadTime;
+use criterion::{Bencher, Criterion, criterion_group, criterion_main};
 use crossbeam_utils::CachePadded;
-use takhin_coordinator::engine::{Heartbeat, MemberHandle};
+use takhin_coordinator::engine::{Heartbeat, LeaveRequest, Leaver, MemberHandle};
+use takhin_coordinator::ids::Generation;
 use takhin_coordinator::time::{Now, Tick, WallMs};
 
 mod asking;
@@ -29,6 +37,7 @@ struct Beats {
     names: String,
     /// Where each beat's group and member begin and end in `names`.
     spans: Vec<[usize; 3]>,
+    generation: Generation,
 }
 
 impl Beats {
@@ -48,12 +57,18 @@ impl Beats {
             order,
             names,
             spans,
+            generation: steady.members[0].generation,
         }
     }
 
     fn names(&self, at: usize) -> (&str, &str) {
         let [start, middle, end] = self.spans[at];
         (&self.names[start..middle], &self.names[middle..end])
+    }
+
+    fn beat(&self, at: usize) -> Heartbeat<'_> {
+        let (group, member) = self.names(at);
+        Heartbeat::new(group, member, self.generation)
     }
 }
 
@@ -87,6 +102,7 @@ fn heartbeats(c: &mut Criterion) {
         floors(c, label, &steady, &beats);
         by_handle(c, label, &steady, &beats);
         by_names(c, label, &steady, &beats);
+        during_churn(c, label, &steady, &beats);
     }
 }
 
@@ -99,18 +115,81 @@ fn is_wanted(label: &str) -> bool {
     })
 }
 
+/// Times steps by the processor time of their thread.
+fn timed(b: &mut Bencher<'_>, steps: &mut Steps, mut step: impl FnMut(usize, Now)) {
+    b.iter_custom(|count| {
+        let start = ThreadTime::now();
+        for _ in 0..count {
+            let (at, now) = steps.next();
+            step(at, now);
+        }
+        start.elapsed()
+    });
+}
+
+/// The same by two threads at once, each with steps of its own: the mean of both.
+fn timed_by_two(b: &mut Bencher<'_>, count: usize, step: impl Fn(usize, Now) + Sync) {
+    // Half a round apart, in one time: each word is beaten by a later tick than the last.
+    let first = Steps::new(count);
+    let second = Steps {
+        at: count / 2,
+        ..first
+    };
+    let mut both = [first, second];
+    b.iter_custom(|iterations| {
+        let step = &step;
+        let times = std::thread::scope(|scope| {
+            let run = |steps: &'_ mut Steps| {
+                let start = ThreadTime::now();
+                for _ in 0..iterations {
+                    let (at, now) = steps.next();
+                    step(at, now);
+                }
+                start.elapsed()
+            };
+            let threads = both.each_mut().map(|it| scope.spawn(move || run(it)));
+            threads.map(|it| it.join().expect("no step panics"))
+        });
+        times.iter().sum::<Duration>() / 2
+    });
+}
+
 fn floors(c: &mut Criterion, label: &str, steady: &Steady, beats: &Beats) {
     let mut group = group_of(c, label);
     let count = beats.order.len();
-    let words: Vec<CachePadded<AtomicU64>> = (0..count).map(|_| CachePadded::default()).collect();
-    let (mut at, mut tick) = (0, 0);
+    let steps = &mut Steps::new(count);
+    let padded: Vec<CachePadded<AtomicU64>> = (0..count).map(|_| CachePadded::default()).collect();
     group.bench_function("floor: store to a random padded word", |b| {
-        b.iter(|| {
-            (at, tick) = ((at + 1) % count, tick + 1);
-            words[beats.order[at]].store(tick, Ordering::Relaxed);
+        timed(b, steps, |at, now| {
+            padded[beats.order[at]].store(now.tick.0, Ordering::Relaxed);
         });
     });
-    drop(words);
+    drop(padded);
+    let packed: Vec<AtomicU64> = (0..count).map(|_| AtomicU64::new(0)).collect();
+    group.bench_function("floor: store to a random packed word", |b| {
+        timed(b, steps, |at, now| {
+            packed[beats.order[at]].store(now.tick.0, Ordering::Relaxed);
+        });
+    });
+    group.bench_function("floor: swap a random packed word", |b| {
+        timed(b, steps, |at, now| {
+            let word = &packed[beats.order[at]];
+            let old = word.load(Ordering::Relaxed);
+            let new = now.tick.0;
+            let swapped =
+                word.compare_exchange_weak(old, new, Ordering::Relaxed, Ordering::Relaxed);
+            let _ = black_box(swapped);
+        });
+    });
+    group.bench_function("floor: load, fence, store at a random packed word", |b| {
+        timed(b, steps, |at, now| {
+            let word = &packed[beats.order[at]];
+            black_box(word.load(Ordering::Relaxed));
+            fence(Ordering::SeqCst);
+            word.store(now.tick.0, Ordering::Relaxed);
+        });
+    });
+    drop(packed);
 
     let mut map: HashMap<&str, HashMap<&str, u64>> = HashMap::new();
     for member in &steady.members {
@@ -118,11 +197,10 @@ fn floors(c: &mut Criterion, label: &str, steady: &Steady, beats: &Beats) {
         members.insert(member.id.as_str(), 0);
     }
     group.bench_function("floor: two look-ups in a map of maps", |b| {
-        b.iter(|| {
-            (at, tick) = ((at + 1) % count, tick + 1);
+        timed(b, steps, |at, now| {
             let (name, member) = beats.names(at);
             let word = map.get_mut(name).and_then(|it| it.get_mut(member));
-            *word.expect("everyone is there") = tick;
+            *word.expect("everyone is there") = now.tick.0;
         });
     });
     group.finish();
@@ -138,67 +216,132 @@ fn by_handle(c: &mut Criterion, label: &str, steady: &Steady, beats: &Beats) {
     };
     let handles: Vec<(MemberHandle, _)> = beats.order.iter().map(find).collect();
     let mut group = group_of(c, label);
-    let mut step = Step::new(handles.len());
-    group.bench_function("by handle", |b| {
-        b.iter(|| {
-            let (at, now) = step.next();
-            let (handle, generation) = &handles[at];
-            let heard = handle.heartbeat(*generation, None, now);
-            assert_eq!(black_box(heard), Some(Ok(())));
-        });
+    let steps = &mut Steps::new(handles.len());
+    let beat = |at: usize, now| {
+        let (handle, generation) = &handles[at];
+        let heard = handle.heartbeat(*generation, None, now);
+        assert_eq!(black_box(heard), Some(Ok(())));
+    };
+    group.bench_function("by handle", |b| timed(b, steps, beat));
+    group.bench_function("by handle, two threads", |b| {
+        timed_by_two(b, handles.len(), beat);
     });
     group.bench_function("by handle, with a reading of the clock", |b| {
         let clock = takhin_coordinator::time::SystemClock::new();
-        b.iter(|| {
-            let (at, _) = step.next();
-            let (handle, generation) = &handles[at];
-            let now = takhin_coordinator::time::Clock::now(&clock);
-            let heard = handle.heartbeat(*generation, None, now);
-            assert_eq!(black_box(heard), Some(Ok(())));
+        timed(b, steps, |at, _| {
+            beat(at, takhin_coordinator::time::Clock::now(&clock));
         });
     });
     group.finish();
 }
+
+/// Requests that come together.
+const BURST: usize = 16;
 
 fn by_names(c: &mut Criterion, label: &str, steady: &Steady, beats: &Beats) {
-    let generation = steady.members[0].generation;
     let mut group = group_of(c, label);
-    let mut step = Step::new(beats.order.len());
-    group.bench_function("by names", |b| {
-        b.iter(|| {
-            let (at, now) = step.next();
-            let (name, member) = beats.names(at);
-            let beat = Heartbeat {
-                group: name,
-                member,
-                instance: None,
-                generation,
-            };
-            let answer = steady.engine.heartbeat_at(black_box(&beat), now);
-            assert_eq!(answer.now().expect("at the side door"), Ok(()));
+    let count = beats.order.len();
+    let steps = &mut Steps::new(count);
+    let beat = |at, now| {
+        let answer = steady.engine.heartbeat_at(black_box(&beats.beat(at)), now);
+        assert_eq!(answer.now().expect("at the side door"), Ok(()));
+    };
+    group.bench_function("by names", |b| timed(b, steps, beat));
+    group.bench_function("by names, two threads", |b| timed_by_two(b, count, beat));
+    group.bench_function("by names, one after the other", |b| {
+        timed(b, steps, |at, now| {
+            beat(at, now);
+            fence(Ordering::SeqCst);
+        });
+    });
+    group.bench_function("by names, 16 at a time", |b| {
+        let mut burst = Vec::with_capacity(BURST);
+        timed(b, steps, |at, now| {
+            burst.push(beats.beat(at));
+            if burst.len() == BURST {
+                let tell = |_, answer: takhin_coordinator::engine::Answer<_>| {
+                    assert_eq!(answer.now().expect("at the side door"), Ok(()));
+                };
+                steady.engine.heartbeats_at(black_box(&burst), now, tell);
+                burst.clear();
+            }
         });
     });
     group.finish();
 }
 
-/// The next beat, each a tick later than the last: none of them is spared its swap.
-struct Step {
+/// A thread that reads, while another has members leave and others come.
+fn during_churn(c: &mut Criterion, label: &str, steady: &Steady, beats: &Beats) {
+    let mut group = group_of(c, label);
+    let steps = &mut Steps::new(beats.order.len());
+    let is_done = AtomicBool::new(false);
+    group.bench_function("by names, while others come and go", |b| {
+        is_done.store(false, Ordering::Relaxed);
+        std::thread::scope(|scope| {
+            let churn = scope.spawn(|| come_and_go(steady, &is_done));
+            timed(b, steps, |at, now| {
+                let answer = steady.engine.heartbeat_at(&beats.beat(at), now);
+                assert_eq!(answer.now().expect("at the side door"), Ok(()));
+            });
+            is_done.store(true, Ordering::Relaxed);
+            black_box(churn.join().expect("no step panics"));
+        });
+    });
+    group.finish();
+}
+
+/// Members of other groups join and leave, as fast as one thread can have it.
+fn come_and_go(steady: &Steady, is_done: &AtomicBool) -> u64 {
+    let mut gone = 0;
+    // Relaxed: nothing is read because of it.
+    while !is_done.load(Ordering::Relaxed) {
+        let group = takhin_coordinator::ids::GroupId::from(format!("passing-{}", gone % 1_000));
+        let first = steady.engine.join(asking::join(
+            &group,
+            takhin_coordinator::ids::MemberId::default(),
+        ));
+        let member = first.wait().expect_err("an id comes first").member;
+        // Opens its session; parked, since the clock stands still.
+        let parked = steady.engine.join(asking::join(&group, member.clone()));
+        let left = steady.engine.leave(LeaveRequest {
+            group,
+            leavers: vec![Leaver {
+                member,
+                instance: None,
+                reason: None,
+            }],
+        });
+        let _ = (left.wait(), parked.now());
+        gone += 1;
+    }
+    gone
+}
+
+/// Each beat a tick later than the last: none of them is spared its swap.
+#[derive(Clone, Copy)]
+struct Steps {
     at: usize,
     tick: u64,
     count: usize,
 }
 
-impl Step {
+impl Steps {
+    /// Steps that are later than all that were made before.
     fn new(count: usize) -> Self {
+        static ERA: AtomicU64 = AtomicU64::new(0);
         Self {
             at: 0,
-            tick: 1,
+            tick: ERA.fetch_add(1, Ordering::Relaxed) << 32,
             count,
         }
     }
 
     fn next(&mut self) -> (usize, Now) {
-        self.at = (self.at + 1) % self.count;
+        self.at = if self.at + 1 < self.count {
+            self.at + 1
+        } else {
+            0
+        };
         self.tick += 1;
         let now = Now {
             tick: Tick(self.tick),

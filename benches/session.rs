@@ -1,70 +1,91 @@
-//! Heartbeats by handle and by names against their floor: a store to a random padded word.
+//! The parts of a heartbeat, each alone: the word in the hand, the directory one by one and in
+//! batches, and what opening and closing a session costs its shard.
 //!
-//! `cargo bench --bench session`
+//! `cargo bench --bench session`; the floors are in `benches/heartbeat.rs`.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use crossbeam_utils::CachePadded;
-use takhin_coordinator::ids::Generation;
-use takhin_coordinator::session::{Beacon, Directory, Phase, Session, Verdict};
+use takhin_coordinator::ids::{Generation, ShardId};
+use takhin_coordinator::session::{
+    BeaconId, Beat, Directory, Phase, Registrar, SessionHandle, SessionId, Verdict,
+};
 use takhin_coordinator::time::Tick;
 
 const GENERATION: Generation = Generation(7);
 const MEMBERS_PER_GROUP: usize = 10;
-
-/// Sessions of that many members, shuffled: the next to beat lies anywhere in memory.
-struct Node {
-    sessions: Vec<Arc<Session>>,
-    order: Vec<usize>,
-    /// The names of all heartbeats, one after the other, as they would come over the wire.
-    requests: String,
-    directory: Directory,
-}
+const SHARD: ShardId = ShardId(0);
 
 /// Bytes of a group's and of a member's name: usual ones.
 const GROUP_LEN: usize = 24;
 const MEMBER_LEN: usize = 54;
 
+/// Sessions of that many members, shuffled: the next to beat lies anywhere in memory.
+struct Node {
+    directory: Arc<Directory>,
+    registrar: Registrar,
+    beacon: BeaconId,
+    sessions: Vec<SessionId>,
+    handles: Vec<SessionHandle>,
+    /// The names of all heartbeats, one after the other, as they would come over the wire.
+    requests: String,
+}
+
 impl Node {
     fn new(members: usize) -> Self {
-        let directory = Directory::new(members);
-        let mut sessions = Vec::with_capacity(members);
-        let mut beacon = Arc::new(Beacon::new(GENERATION, Phase::Stable));
+        let members_max = u32::try_from(members).expect("few enough");
+        let directory = Arc::new(Directory::new(1, members_max));
+        let mut registrar = directory.registrar(SHARD).expect("nobody has it");
+        let mut beacon = registrar.add_beacon().expect("the first");
+        let mut sessions = Vec::new();
         for n in 0..members {
             if n % MEMBERS_PER_GROUP == 0 {
-                beacon = Arc::new(Beacon::new(GENERATION, Phase::Stable));
+                beacon = registrar.add_beacon().expect("there is room");
+                registrar.publish(beacon, GENERATION, Phase::Stable);
             }
-            let group = format!("orders-enrichment-{:06}", n / MEMBERS_PER_GROUP);
-            let member = format!("consumer-app-{n:08}-0f8b7a3e-51c2-4d7e-9b60-{n:08}");
-            let session = Session::new(
-                group.into(),
-                member.into(),
-                None,
-                Arc::clone(&beacon),
-                Tick(0),
-            );
-            let session = Arc::new(session);
-            directory.insert(&session).expect("there is room");
-            sessions.push(session);
+            let names = names_of(n);
+            let session = registrar.open(beacon, (&names.0, &names.1, None), Tick(0));
+            sessions.push(session.expect("there is room"));
         }
-        let order = shuffled(members);
         let mut requests = String::with_capacity(members * (GROUP_LEN + MEMBER_LEN));
-        let sessions: Vec<_> = order.iter().map(|&n| Arc::clone(&sessions[n])).collect();
-        for session in &sessions {
-            write!(requests, "{}{}", session.group(), session.member()).expect("to memory");
+        let mut handles = Vec::new();
+        for n in shuffled(members) {
+            let (group, member) = names_of(n);
+            handles.extend(directory.find(SHARD, &group, &member));
+            write!(requests, "{group}{member}").expect("to memory");
         }
+        assert_eq!(handles.len(), members);
         assert_eq!(requests.len(), members * (GROUP_LEN + MEMBER_LEN));
         Self {
-            sessions,
-            order,
-            requests,
             directory,
+            registrar,
+            beacon,
+            sessions,
+            handles,
+            requests,
         }
     }
+
+    fn beat(&self, at: usize) -> Beat<'_> {
+        let from = at * (GROUP_LEN + MEMBER_LEN);
+        let names = &self.requests[from..from + GROUP_LEN + MEMBER_LEN];
+        let (group, member) = names.split_at(GROUP_LEN);
+        Beat {
+            shard: SHARD,
+            group,
+            member,
+            instance: None,
+            generation: GENERATION,
+        }
+    }
+}
+
+fn names_of(n: usize) -> (String, String) {
+    let group = format!("orders-enrichment-{:06}", n / MEMBERS_PER_GROUP);
+    let member = format!("consumer-app-{n:08}-0f8b7a3e-51c2-4d7e-9b60-{n:08}");
+    (group, member)
 }
 
 fn shuffled(count: usize) -> Vec<usize> {
@@ -79,49 +100,51 @@ fn shuffled(count: usize) -> Vec<usize> {
     order
 }
 
-fn heartbeats(c: &mut Criterion) {
+fn sessions(c: &mut Criterion) {
     for (label, members) in [
-        ("heartbeat of 100k", 100_000),
-        ("heartbeat of 1M", 1_000_000),
+        ("session of 1k", 1_000),
+        ("session of 100k", 100_000),
+        ("session of 1M", 1_000_000),
     ] {
-        let node = Node::new(members);
+        let mut node = Node::new(members);
         let mut group = c.benchmark_group(label);
         group.throughput(Throughput::Elements(1));
-
-        let words: Vec<CachePadded<AtomicU64>> =
-            (0..members).map(|_| CachePadded::default()).collect();
         let (mut at, mut tick) = (0, 0);
-        group.bench_function("floor: store to a random padded word", |b| {
-            b.iter(|| {
-                (at, tick) = ((at + 1) % members, tick + 1);
-                words[node.order[at]].store(tick, Ordering::Relaxed);
-            });
-        });
-        drop(words);
-
-        group.bench_function("by handle", |b| {
+        group.bench_function("beat by handle", |b| {
             b.iter(|| {
                 // A new tick each time: none of them is spared the swap.
                 (at, tick) = ((at + 1) % members, tick + 1);
-                let session = &node.sessions[at];
-                black_box(session.heartbeat(None, GENERATION, Tick(tick)))
+                black_box(node.handles[at].heartbeat(None, GENERATION, Tick(tick)))
             });
         });
-
-        group.bench_function("by names", |b| {
+        group.bench_function("beat by names", |b| {
             b.iter(|| {
                 (at, tick) = ((at + 1) % members, tick + 1);
-                let from = at * (GROUP_LEN + MEMBER_LEN);
-                let names = &node.requests[from..from + GROUP_LEN + MEMBER_LEN];
-                let (name, member) = names.split_at(GROUP_LEN);
-                let session = node.directory.find(name, member);
-                let verdict = session.map(|s| s.heartbeat(None, GENERATION, Tick(tick)));
-                assert_eq!(verdict, Some(Verdict::Alive));
+                let verdict = node.directory.heartbeat(&node.beat(at), Tick(tick));
+                assert_eq!(verdict, Verdict::Alive);
+            });
+        });
+        group.bench_function("find by names", |b| {
+            b.iter(|| {
+                at = (at + 1) % members;
+                let beat = node.beat(at);
+                black_box(node.directory.find(SHARD, beat.group, beat.member))
+            });
+        });
+        group.bench_function("close one and open another", |b| {
+            b.iter(|| {
+                at = (at + 1) % members;
+                let names = names_of(at);
+                node.registrar.close(node.sessions[at]);
+                let session =
+                    node.registrar
+                        .open(node.beacon, (&names.0, &names.1, None), Tick(tick));
+                node.sessions[at] = session.expect("one has just left");
             });
         });
         group.finish();
     }
 }
 
-criterion_group!(benches, heartbeats);
+criterion_group!(benches, sessions);
 criterion_main!(benches);

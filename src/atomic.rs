@@ -22,6 +22,13 @@ pub(crate) use crossbeam_utils::sync::{Parker, Unparker};
 #[cfg(loom)]
 pub(crate) use stand_in::{Parker, Unparker};
 
+/// Tells the processor, or the model, that another thread has to move on first.
+#[cfg(not(loom))]
+pub(crate) use std::hint::spin_loop;
+
+#[cfg(loom)]
+pub(crate) use loom::thread::yield_now as spin_loop;
+
 /// What one thread at a time owns; taken by `try_lock` alone, so that nobody ever waits for it.
 #[cfg(not(loom))]
 #[expect(

@@ -17,10 +17,18 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "engine", "wire", "topics", "store", "config", "error", "ids", "metrics", "time",
+            "engine", "wire", "topics", "txn", "tools", "store", "group", "config", "error", "ids",
+            "metrics", "time",
+        ],
+    ),
+    (
+        "tools",
+        &[
+            "store", "shard", "journal", "group", "wire", "error", "ids", "time",
         ],
     ),
     ("topics", &["disk", "ids", "time"]),
+    ("txn", &["disk", "ids", "time"]),
     (
         "engine",
         &[

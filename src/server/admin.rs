@@ -1,9 +1,13 @@
 //! The admin endpoint: `GET /livez`, `/readyz` and `/metrics` over HTTP/1.1.
 //!
+//! `/readyz` is 503 while a shard is loading, for good once one has failed, and once the journal
+//! takes no records any more; the process goes on all the same, since what serves still serves.
+//!
 //! It is meant for probes and scrapes: a connection carries one request and lives at most
 //! [`CONNECTION_TIME_MAX`]; more than [`CONNECTIONS_MAX`] at a time wait to be accepted.
 
 use std::convert::Infallible;
+use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,7 +23,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, ShardPhase};
 use crate::topics::Topics;
 
 /// What the endpoint tells.
@@ -81,7 +85,7 @@ impl Admin {
             .await;
     }
 
-    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+    pub(super) fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
         let (status, text) = match path {
             "/livez" => (StatusCode::OK, "ok\n".to_owned()),
             "/readyz" => self.readiness(),
@@ -98,22 +102,37 @@ impl Admin {
         respond(status, text)
     }
 
-    /// Ready is a server that takes work, all of whose shards do, and whose topics do.
+    /// Ready is a server that takes work, all of whose shards do, with a journal and topics that
+    /// keep what they are given. Else a line a shard, and one of each disk, say what is amiss.
     fn readiness(&self) -> (StatusCode, String) {
-        let failed = self.engine.failed_shards();
         // Acquire: pairs with the release in `set_ready`.
         if !self.ready.load(Ordering::Acquire) {
-            (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned())
-        } else if !failed.is_empty() {
-            let numbers: Vec<String> = failed.iter().map(|shard| shard.0.to_string()).collect();
-            let text = format!("failed shards: {}\n", numbers.join(", "));
-            (StatusCode::SERVICE_UNAVAILABLE, text)
-        } else if !self.topics.is_healthy() {
-            let text = "the topics' disk failed\n".to_owned();
-            (StatusCode::SERVICE_UNAVAILABLE, text)
-        } else {
-            (StatusCode::OK, "ok\n".to_owned())
+            return (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned());
         }
+        let shards = self.engine.shards();
+        let is_journal_healthy = self.engine.is_journal_healthy();
+        let are_topics_healthy = self.topics.is_healthy();
+        let is_healthy = is_journal_healthy && are_topics_healthy;
+        if is_healthy && shards.iter().all(|it| it.phase == ShardPhase::Serving) {
+            return (StatusCode::OK, "ok\n".to_owned());
+        }
+        let mut text = String::new();
+        if !are_topics_healthy {
+            text.push_str("the topics' disk failed\n");
+        }
+        if !is_journal_healthy {
+            text.push_str("journal: takes no records any more, restart\n");
+        }
+        for status in shards {
+            let phase = match status.phase {
+                ShardPhase::Loading => "loading",
+                ShardPhase::Serving => "ready",
+                ShardPhase::Failed => "failed",
+            };
+            let (shard, records) = (status.shard.0, status.records);
+            let _ = writeln!(text, "shard {shard}: {phase}, {records} records loaded");
+        }
+        (StatusCode::SERVICE_UNAVAILABLE, text)
     }
 }
 

@@ -25,9 +25,12 @@ mod dispatch;
 mod frames;
 mod input;
 mod listener;
+mod offline;
 mod process;
 mod service;
 
+#[cfg(test)]
+mod admin_tests;
 #[cfg(test)]
 mod connection_tests;
 #[cfg(test)]

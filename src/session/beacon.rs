@@ -1,7 +1,6 @@
 //! The word that a group shows to heartbeats.
 
 use crate::atomic::{AtomicU64, Ordering};
-use crate::error::Refusal;
 use crate::ids::Generation;
 
 /// The state of a group as far as heartbeats must know it.
@@ -16,13 +15,8 @@ pub enum Phase {
     CompletingRebalance = 2,
     /// Every member has its assignment: a heartbeat counts.
     Stable = 3,
-    /// The group is being unloaded: `COORDINATOR_NOT_AVAILABLE`.
+    /// The group is gone, or its shard is.
     Dead = 4,
-    /// The group lives elsewhere by now: `NOT_COORDINATOR`.
-    Moved = 5,
-    /// The group's shard is being loaded: Kafka answers a heartbeat with "alive", and looks at
-    /// nothing.
-    Loading = 6,
 }
 
 impl Phase {
@@ -33,8 +27,6 @@ impl Phase {
             1 => Self::PreparingRebalance,
             2 => Self::CompletingRebalance,
             3 => Self::Stable,
-            5 => Self::Moved,
-            6 => Self::Loading,
             _ => Self::Dead,
         }
     }
@@ -50,68 +42,23 @@ impl Phase {
 ///   |  generation   |    0    | phase |
 ///   +---------------+---------+-------+
 /// ```
-#[derive(Debug)]
-pub struct Beacon {
-    word: AtomicU64,
-}
+#[derive(Debug, Default)]
+pub(super) struct Beacon(AtomicU64);
 
 impl Beacon {
-    /// A beacon that shows this.
-    pub fn new(generation: Generation, phase: Phase) -> Self {
-        Self {
-            word: AtomicU64::new(pack(generation, phase)),
-        }
-    }
-
-    /// Shows a new state; for the owning shard alone.
-    ///
-    /// The order counts: first end the sessions of removed members, then publish, then release
-    /// replies that speak of this generation.
-    pub fn publish(&self, generation: Generation, phase: Phase) {
+    /// Shows a new state; for the owner alone.
+    pub(super) fn publish(&self, generation: Generation, phase: Phase) {
         // Release: who reads this state sees the sessions that were ended before it. Partner:
         // the acquire in `load`.
-        self.word.store(pack(generation, phase), Ordering::Release);
+        self.0.store(pack(generation, phase), Ordering::Release);
     }
 
     /// Generation and phase as last published.
-    pub fn load(&self) -> (Generation, Phase) {
-        // Acquire: pairs with the release in `publish`; the session word that is read after this
+    #[inline]
+    pub(super) fn load(&self) -> (Generation, Phase) {
+        // Acquire: pairs with the release in `publish`; the member's word that is read after this
         // is at least as new as the state read here.
-        unpack(self.word.load(Ordering::Acquire))
-    }
-
-    /// Kafka's answer to a request of that generation, by a member that the group knows.
-    ///
-    /// # Errors
-    ///
-    /// In this order: [`NotAvailable`](Refusal::NotAvailable) when dead,
-    /// [`NotCoordinator`](Refusal::NotCoordinator) when moved,
-    /// [`IllegalGeneration`](Refusal::IllegalGeneration) if it is not the group's,
-    /// [`UnknownMemberId`](Refusal::UnknownMemberId) when empty,
-    /// [`RebalanceInProgress`](Refusal::RebalanceInProgress) while members are joining.
-    pub fn check(&self, generation: Generation) -> Result<(), Refusal> {
-        let (current, phase) = self.load();
-        answer(current, phase, generation)
-    }
-}
-
-/// The rule of [`Beacon::check`], for a word that was read already.
-pub(super) fn answer(
-    current: Generation,
-    phase: Phase,
-    generation: Generation,
-) -> Result<(), Refusal> {
-    match phase {
-        Phase::Dead => Err(Refusal::NotAvailable),
-        Phase::Moved => Err(Refusal::NotCoordinator),
-        Phase::Empty | Phase::PreparingRebalance | Phase::CompletingRebalance | Phase::Stable
-            if current != generation =>
-        {
-            Err(Refusal::IllegalGeneration)
-        }
-        Phase::Empty => Err(Refusal::UnknownMemberId),
-        Phase::PreparingRebalance => Err(Refusal::RebalanceInProgress),
-        Phase::CompletingRebalance | Phase::Stable | Phase::Loading => Ok(()),
+        unpack(self.0.load(Ordering::Acquire))
     }
 }
 
@@ -128,64 +75,24 @@ fn unpack(word: u64) -> (Generation, Phase) {
     (Generation(generation), Phase::from_byte(word as u8))
 }
 
-#[cfg(test)]
-#[cfg(not(loom))]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
-    const PHASES: [Phase; 7] = [
-        Phase::Empty,
-        Phase::PreparingRebalance,
-        Phase::CompletingRebalance,
-        Phase::Stable,
-        Phase::Dead,
-        Phase::Moved,
-        Phase::Loading,
-    ];
-
     #[test]
     fn what_is_published_is_what_is_read() {
-        let beacon = Beacon::new(Generation(0), Phase::Empty);
-        for phase in PHASES {
+        let beacon = Beacon::default();
+        for phase in [
+            Phase::Empty,
+            Phase::PreparingRebalance,
+            Phase::CompletingRebalance,
+            Phase::Stable,
+            Phase::Dead,
+        ] {
             for generation in [-1, 0, 1, i32::MAX, i32::MIN] {
                 beacon.publish(Generation(generation), phase);
                 assert_eq!(beacon.load(), (Generation(generation), phase));
             }
         }
-    }
-
-    #[test]
-    fn each_phase_has_kafkas_answer_for_the_right_and_a_wrong_generation() {
-        let answers = PHASES.map(|phase| {
-            let beacon = Beacon::new(Generation(3), phase);
-            (
-                phase,
-                beacon.check(Generation(3)),
-                beacon.check(Generation(2)),
-            )
-        });
-        let wrong = Err(Refusal::IllegalGeneration);
-        let expected = [
-            (Phase::Empty, Err(Refusal::UnknownMemberId), wrong),
-            (
-                Phase::PreparingRebalance,
-                Err(Refusal::RebalanceInProgress),
-                wrong,
-            ),
-            (Phase::CompletingRebalance, Ok(()), wrong),
-            (Phase::Stable, Ok(()), wrong),
-            (
-                Phase::Dead,
-                Err(Refusal::NotAvailable),
-                Err(Refusal::NotAvailable),
-            ),
-            (
-                Phase::Moved,
-                Err(Refusal::NotCoordinator),
-                Err(Refusal::NotCoordinator),
-            ),
-            (Phase::Loading, Ok(()), Ok(())),
-        ];
-        assert_eq!(answers, expected);
     }
 }

@@ -12,10 +12,20 @@ use crate::ids::{GroupId, ShardId};
 ///
 /// If `shards` is 0.
 pub fn shard_of(group: &GroupId, shards: u32) -> ShardId {
-    let mut hash: i32 = 0;
-    for unit in group.as_str().encode_utf16() {
-        hash = hash.wrapping_mul(31).wrapping_add(i32::from(unit));
+    shard_of_name(group.as_str(), shards)
+}
+
+/// The same for a name that is borrowed from wherever it is.
+///
+/// # Panics
+///
+/// If `shards` is 0.
+#[inline]
+pub fn shard_of_name(group: &str, shards: u32) -> ShardId {
+    if shards == 1 {
+        return ShardId(0);
     }
+    let hash = java_hash(group);
     let hash = if hash == i32::MIN {
         0
     } else {
@@ -23,6 +33,39 @@ pub fn shard_of(group: &GroupId, shards: u32) -> ShardId {
     };
     ShardId(hash % shards)
 }
+
+#[inline]
+fn java_hash(text: &str) -> i32 {
+    if !text.is_ascii() {
+        let step = |hash: i32, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit));
+        return text.encode_utf16().fold(0, step);
+    }
+    // Eight bytes a step: one multiplication waits for another only once in eight.
+    let (chunks, rest) = text.as_bytes().as_chunks::<8>();
+    let mut hash: i32 = 0;
+    for chunk in chunks {
+        let mut sum = hash.wrapping_mul(POWERS[8]);
+        for (byte, power) in chunk.iter().rev().zip(POWERS) {
+            sum = sum.wrapping_add(i32::from(*byte).wrapping_mul(power));
+        }
+        hash = sum;
+    }
+    for byte in rest {
+        hash = hash.wrapping_mul(31).wrapping_add(i32::from(*byte));
+    }
+    hash
+}
+
+/// Powers of 31, from 0 to 8, as 32-bit numbers wrap.
+const POWERS: [i32; 9] = {
+    let mut powers = [1_i32; 9];
+    let mut n = 1;
+    while n < powers.len() {
+        powers[n] = powers[n - 1].wrapping_mul(31);
+        n += 1;
+    }
+    powers
+};
 
 #[cfg(test)]
 mod tests {
@@ -38,5 +81,17 @@ mod tests {
         assert_eq!(of("group-id", 50), 13);
         assert_eq!(of("console-consumer-1", 50), 24);
         assert_eq!(of("polygenelubricants", 50), 0);
+    }
+
+    #[test]
+    fn names_of_every_length_are_hashed_as_java_does_it_unit_by_unit() {
+        let text = "orders-enrichment-000017/\u{e9}t\u{e9}-\u{1f980}-and-more-of-it".repeat(3);
+        for (end, _) in text.char_indices() {
+            let units = text[..end].encode_utf16();
+            let slow = units.fold(0_i32, |hash, unit| {
+                hash.wrapping_mul(31).wrapping_add(i32::from(unit))
+            });
+            assert_eq!(java_hash(&text[..end]), slow);
+        }
     }
 }

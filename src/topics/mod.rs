@@ -47,7 +47,7 @@ mod transactions;
 #[cfg(test)]
 mod tests;
 
-pub use batch::is_zstd;
+pub use batch::{is_zstd, transactional_producer};
 pub use config::TopicsConfig;
 pub use disk::{Damage, DiskConfig, Examined, OpenError, Repair};
 pub use durable::Durable;

@@ -13,6 +13,7 @@ mod admin;
 mod hostile;
 mod metadata;
 mod produce_fetch;
+mod transactions;
 mod txn_offsets;
 mod waiting;
 

@@ -9,6 +9,7 @@ mod cluster;
 mod configs;
 mod coordinators;
 mod delete_records;
+mod endings;
 mod fetch;
 mod fetched;
 mod groups;
@@ -17,10 +18,12 @@ mod members;
 mod metadata;
 mod offset_rows;
 mod offsets;
+mod pattern;
 mod produce;
-mod producer_ids;
 mod topic_admin;
 mod topic_errors;
+mod transaction_list;
+mod transactions;
 mod txn_offsets;
 mod versions;
 
@@ -34,6 +37,7 @@ use crate::config::Config;
 use crate::engine::{Engine, MemberHandle};
 use crate::time::Now;
 use crate::topics::Topics;
+use crate::txn::Coordinator;
 use crate::wire::{ApiKey, HeaderError, RequestHeader};
 use call::Call;
 use fetched::FetchedBytes;
@@ -49,6 +53,7 @@ const HANDLES_MAX: usize = 8;
 pub struct Broker {
     engine: Engine,
     topics: Arc<Topics>,
+    transactions: Arc<Coordinator>,
     config: Config,
     advertised: Option<(String, u16)>,
     cluster_id: String,
@@ -72,6 +77,7 @@ impl Broker {
     pub fn new(
         engine: Engine,
         topics: Arc<Topics>,
+        transactions: Arc<Coordinator>,
         config: Config,
         advertised: Option<(String, u16)>,
     ) -> Self {
@@ -79,6 +85,7 @@ impl Broker {
         Self {
             engine,
             topics,
+            transactions,
             config,
             advertised,
             cluster_id,

@@ -1,12 +1,16 @@
 //! `TxnOffsetCommit`: offsets that count once a transaction commits.
 
+use std::collections::BTreeSet;
+
 use super::call::{Call, Head};
 use super::offset_rows::{Rows, known};
+use super::transactions::coordinator_code;
 use crate::engine::{CommitPartition, CommitRequest, CommitResult, CommitTopic, Producer};
 use crate::error::Refusal;
-use crate::ids::Generation;
+use crate::ids::{Generation, GroupId, TransactionalId};
 use crate::server::service::Handled;
 use crate::topics::{TopicKey, Topics};
+use crate::txn::{self, TxnError};
 use crate::wire::ErrorCode;
 use crate::wire::codec::{DecodeError, Message};
 use crate::wire::messages::{
@@ -32,10 +36,11 @@ impl Call<'_> {
             // The group is not even looked at.
             return Ok(write_staged(rows, Ok(Vec::new()), self.head(), self.out));
         }
-        if let Err(code) = may_stage(&request) {
-            rows.fill(|| code);
+        if request.group_id.is_empty() {
+            rows.fill(|| ErrorCode::INVALID_GROUP_ID);
             return Ok(write(rows, self.head(), self.out));
         }
+        let may_stage = self.may_stage(&request);
         let commit = CommitRequest {
             group: request.group_id.into(),
             member: request.member_id.into(),
@@ -45,24 +50,53 @@ impl Call<'_> {
             topics: asked,
         };
         let producer = Producer::new(request.producer_id, request.producer_epoch);
-        let answer = self
-            .broker
-            .engine
-            .txn_commit(commit.in_transaction(producer));
-        Ok(self.answer(answer, |outcome, head, out| {
-            write_staged(rows, outcome, head, out)
+        let engine = self.broker.engine.clone();
+        let answer = async move {
+            may_stage.await?;
+            Ok(engine.txn_commit(commit.in_transaction(producer)).await)
+        };
+        Ok(self.soon(answer, move |outcome, head, out| match outcome {
+            Ok(outcome) => write_staged(rows, outcome, head, out),
+            Err(error) => {
+                let code = transaction_code(error, version);
+                rows.fill(|| code);
+                write(rows, head, out)
+            }
         }))
+    }
+
+    /// Whether the producer has a transaction open that the group is part of: what the transaction
+    /// coordinator knows. Asked before anything of the group, as in Kafka. From version 5 on the
+    /// group is added by that, in transactions of version 2 (KIP-890).
+    fn may_stage(
+        &self,
+        request: &TxnOffsetCommitRequest<'_>,
+    ) -> impl Future<Output = Result<(), TxnError>> + Send + 'static {
+        let id = TransactionalId::from(request.transactional_id);
+        let group = GroupId::from(request.group_id);
+        let by = txn::Producer {
+            id: request.producer_id,
+            epoch: request.producer_epoch,
+        };
+        let (coordinator, _) = self.coordinator();
+        let how = (txn::Protocol::V2, self.now);
+        let adds = self.header.version >= IMPLICIT_SINCE;
+        async move {
+            if !adds {
+                return coordinator.verify_group(id.as_str(), by, &group);
+            }
+            let (none, groups) = (BTreeSet::new(), BTreeSet::from([group]));
+            coordinator.add(&id, by, none, groups, how).await
+        }
     }
 }
 
-/// Whether the producer has a transaction open that the group is part of: what a transaction
-/// coordinator knows. Asked before anything of the group, as in Kafka.
-fn may_stage(request: &TxnOffsetCommitRequest<'_>) -> Result<(), ErrorCode> {
-    if request.group_id.is_empty() {
-        return Err(ErrorCode::INVALID_GROUP_ID);
+/// What the transaction coordinator refused, in words that the clients of that version know.
+fn transaction_code(error: TxnError, version: i16) -> ErrorCode {
+    match error {
+        TxnError::Abortable if version < ABORTABLE_SINCE => ErrorCode::INVALID_TXN_STATE,
+        error => coordinator_code(error, false),
     }
-    // Without a transaction coordinator no transactional id is known.
-    Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING)
 }
 
 fn staged_topic(
@@ -109,13 +143,11 @@ fn staged_topic(
 /// Old versions are told what their clients know: up to 5 not that a group may be missing, up to
 /// 1 not that a coordinator may be loading.
 fn stage_code(refusal: Refusal, version: i16) -> ErrorCode {
-    if refusal == Refusal::GroupIdNotFound && version < 6 {
-        return ErrorCode::ILLEGAL_GENERATION;
+    match refusal {
+        Refusal::GroupIdNotFound if version < 6 => ErrorCode::ILLEGAL_GENERATION,
+        Refusal::LoadInProgress if version < 2 => ErrorCode::COORDINATOR_NOT_AVAILABLE,
+        refusal => refusal.into(),
     }
-    if refusal == Refusal::LoadInProgress && version < 2 {
-        return ErrorCode::COORDINATOR_NOT_AVAILABLE;
-    }
-    refusal.into()
 }
 
 fn write_staged(mut rows: Rows, outcome: CommitResult, head: Head, out: &mut Vec<u8>) -> Handled {
@@ -151,3 +183,8 @@ fn write(rows: Rows, head: Head, out: &mut Vec<u8>) -> Handled {
     };
     head.write(&response, out)
 }
+
+/// The first version whose clients know `TRANSACTION_ABORTABLE`, and the first that adds its group
+/// to the transaction by itself (KIP-890).
+const ABORTABLE_SINCE: i16 = 4;
+const IMPLICIT_SINCE: i16 = 5;

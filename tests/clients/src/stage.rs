@@ -50,6 +50,8 @@ pub(crate) struct Actor {
     pub(crate) changes: u32,
     pub(crate) records: Vec<Delivery>,
     commits: u32,
+    /// Transactions that a transformer committed and aborted.
+    transactions: (u32, u32),
     committed: BTreeMap<u32, u64>,
     /// The tool's answer so far, and whether it is whole.
     answer: Vec<String>,
@@ -183,6 +185,25 @@ impl Stage {
         self.start(name, "member", &args)
     }
 
+    /// Starts a transformer of the group, under a transactional id that ends in `id`.
+    pub(crate) fn transform(
+        &mut self,
+        name: &str,
+        id: &str,
+        to: &str,
+        session_ms: u32,
+    ) -> Result<MemberName, Failure> {
+        let (group, topic) = (&self.group, &self.topic);
+        let args = [
+            format!("group={group}"),
+            format!("topic={topic}"),
+            format!("to={to}"),
+            format!("id={group}-{id}"),
+            format!("session={session_ms}"),
+        ];
+        self.start(name, "transformer", &args)
+    }
+
     fn start(&mut self, name: &str, role: &str, args: &[String]) -> Result<MemberName, Failure> {
         let place = self.actors.len();
         let mut command = self.client.driver();
@@ -202,6 +223,7 @@ impl Stage {
             changes: 0,
             records: Vec::new(),
             commits: 0,
+            transactions: (0, 0),
             committed: BTreeMap::new(),
             answer: Vec::new(),
             verdict: None,
@@ -404,6 +426,11 @@ impl Stage {
 }
 
 impl Actor {
+    /// How many transactions it committed, and how many it aborted.
+    pub(crate) fn ended_transactions(&self) -> (u32, u32) {
+        self.transactions
+    }
+
     /// Takes a line of the language that the crate's documentation describes.
     fn read(&mut self, line: &str) -> Result<(), Failure> {
         let words: Vec<&str> = line.split(' ').collect();
@@ -429,13 +456,17 @@ impl Actor {
                 self.committed = parse::offsets(offsets)?;
                 self.commits += 1;
             }
+            ["transaction", "committed", _] => self.transactions.0 += 1,
+            ["transaction", "aborted", _] => self.transactions.1 += 1,
             ["closed"] => self.closed = true,
             ["ok"] => self.verdict = Some(Ok(())),
             ["error", text @ ..] if self.name == "tool" => {
                 self.verdict = Some(Err(text.join(" ")));
             }
             ["error", ..] => return Err(Failure::new("a member gave up")),
-            ["group" | "state" | "member" | "offset", ..] => self.answer.push(line.to_owned()),
+            ["group" | "state" | "member" | "offset" | "value", ..] => {
+                self.answer.push(line.to_owned())
+            }
             _ => return Err(Failure::new("a line that no driver should say")),
         }
         Ok(())
