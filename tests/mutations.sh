@@ -14,7 +14,7 @@ failed() {
     cargo test -q --no-fail-fast --lib -- store::tests::replay store::tests::crash \
       store::tests::torn store::tests::space journal::
     cargo test -q --no-fail-fast --test journal --test model --test dialogues --test restarts
-  } 2>/dev/null | sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p;s/^    \([a-z_:]*\)$/\1/p' | sort -u
+  } 2>/dev/null | sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p;s/^    \([a-z0-9_:]*\)$/\1/p' | sort -u
 }
 
 cargo test -q --no-run --lib --test journal --test model --test dialogues --test restarts || exit 1
@@ -28,7 +28,7 @@ unnoticed=0
 for name in "${names[@]}"; do
   by=$(TAKHIN_MUTATION=$name failed)
   if [ -n "$by" ]; then
-    printf '%s\n' "$name" "${by//$'\n'/$'\n'}" | sed '2,$s/^/    /'
+    printf '%s\n%s\n' "$name" "$by" | sed '2,$s/^/    /'
   else
     printf '%s\n    NOT NOTICED\n' "$name"
     unnoticed=1
