@@ -154,10 +154,12 @@ fn staged_topic(
 /// Old versions are told what their clients know: up to 5 not that a group may be missing, up to
 /// 1 not that a coordinator may be loading.
 fn stage_code(refusal: Refusal, version: i16) -> ErrorCode {
-    match refusal {
-        Refusal::GroupIdNotFound if version < 6 => ErrorCode::ILLEGAL_GENERATION,
-        Refusal::LoadInProgress if version < 2 => ErrorCode::COORDINATOR_NOT_AVAILABLE,
-        refusal => refusal.into(),
+    if refusal == Refusal::GroupIdNotFound && version < 6 {
+        ErrorCode::ILLEGAL_GENERATION
+    } else if refusal == Refusal::LoadInProgress && version < 2 {
+        ErrorCode::COORDINATOR_NOT_AVAILABLE
+    } else {
+        refusal.into()
     }
 }
 
