@@ -17,6 +17,7 @@ fn journal(name: &str) -> PathBuf {
         .journal(open().unwrap())
         .open()
         .unwrap();
+    engine.wait_until_loaded().wait().unwrap();
     for at in 0..10 {
         let commit = CommitRequest::new(format!("group-{at}").as_str()).offset("topic", 0, at);
         engine.commit(commit).wait().unwrap();
@@ -84,7 +85,7 @@ fn any_damage_is_told_with_its_place_and_the_rest_is_shown() {
         .unwrap()
         .1;
     let at: usize = place.trim_end_matches("\"}").parse().unwrap();
-    let mut damaged = whole.clone();
+    let mut damaged = whole;
     damaged[at + 30] ^= 1;
     std::fs::write(&file, &damaged).unwrap();
     let (code, lines) = inspect(&dir);
@@ -152,6 +153,7 @@ fn a_directory_that_a_server_has_open_can_be_looked_at() {
     let journal = DiskJournal::open(dir.join("groups"), StoreConfig::default(), 2).unwrap();
     let config = Config::builder().takhin_shards(2).build().unwrap();
     let engine = Engine::builder(config).journal(journal).open().unwrap();
+    engine.wait_until_loaded().wait().unwrap();
     engine
         .commit(CommitRequest::new("group").offset("topic", 0, 1))
         .wait()

@@ -25,7 +25,9 @@ fn engine_on(dir: &Path, shards: u32) -> Engine {
     let journal = DiskJournal::open(dir.join("groups"), StoreConfig::default(), shards).unwrap();
     let builder = Engine::builder(config).journal(journal);
     // Its time is before the recording, so that nothing expires.
-    builder.clock(ManualClock::new()).open().unwrap()
+    let engine = builder.clock(ManualClock::new()).open().unwrap();
+    engine.wait_until_loaded().wait().unwrap();
+    engine
 }
 
 /// What the engine says, in the words of the recording.
