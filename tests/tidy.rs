@@ -43,11 +43,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "store",
-        &["journal", "group", "disk", "atomic", "error", "ids", "time"],
+        &[
+            "journal", "group", "disk", "atomic", "error", "ids", "mutation", "time",
+        ],
     ),
-    ("journal", &["group", "wire", "error", "ids", "time"]),
+    (
+        "journal",
+        &["group", "wire", "error", "ids", "mutation", "time"],
+    ),
     ("session", &["atomic", "error", "ids", "time"]),
-    ("group", &["error", "ids", "time"]),
+    ("group", &["error", "ids", "mutation", "time"]),
     ("wire", &["error", "ids"]),
     ("config", &[]),
     ("metrics", &[]),
@@ -55,6 +60,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ids", &[]),
     ("time", &[]),
     ("atomic", &[]),
+    ("mutation", &[]),
     ("disk", &[]),
 ];
 

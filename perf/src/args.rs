@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args as Flags, Parser, Subcommand, ValueEnum};
 
-use crate::compare::Peer;
+use crate::compare::{Peer, load_names};
 
 /// Loads on a coordinator.
 #[derive(Parser, Debug)]
@@ -58,6 +58,9 @@ pub(crate) struct CompareArgs {
     /// Who takes part; all of them if none is named.
     #[arg(long, value_enum, value_name = "PEER", value_delimiter = ',')]
     pub(crate) peers: Vec<Peer>,
+    /// Which loads; all of them if none is named.
+    #[arg(long, value_name = "LOAD", value_delimiter = ',', value_parser = load_names())]
+    pub(crate) loads: Vec<String>,
     /// Rounds, of which the medians count.
     #[arg(long, value_parser = between(1, 99))]
     pub(crate) rounds: Option<u64>,

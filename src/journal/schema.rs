@@ -28,6 +28,7 @@ use bytes::Bytes;
 use super::Loaded;
 use crate::group::{GroupMetadata, MemberMetadata, OffsetValue, PendingValue, Record};
 use crate::ids::{Generation, GroupId, ProducerEpoch, ProducerId, TopicId};
+use crate::mutation;
 use crate::time::WallMs;
 use crate::wire::codec::NEVER;
 use crate::wire::{DecodeError, EncodeError, Message, Reader, Writer, schema};
@@ -238,7 +239,7 @@ fn append_pending(value: &PendingValue, out: &mut Vec<u8>) -> Result<(), EncodeE
     let staged = StagedValue {
         producer_epoch: value.epoch.0,
         order: value.order.cast_signed(),
-        is_overtaken: value.is_overtaken,
+        is_overtaken: value.is_overtaken && !mutation::is("the-log-forgets-overtaken"),
         offset: &inner,
     };
     versioned(PENDING_PLAIN, &staged, out)

@@ -30,8 +30,6 @@ mod process;
 mod service;
 
 #[cfg(test)]
-mod admin_tests;
-#[cfg(test)]
 mod connection_tests;
 #[cfg(test)]
 mod listener_tests;

@@ -131,6 +131,11 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
     signals.next().await;
     tracing::info!("stopping");
     admin.set_ready(false);
+    stop(server, &engine, &mut signals).await
+}
+
+/// Stops in order, or at once by a second signal.
+async fn stop(server: Server<Broker>, engine: &Engine, signals: &mut Signals) -> ExitCode {
     tokio::select! {
         all_answered = server.stop(STOP_TIME_MAX) => {
             if !all_answered {
@@ -172,7 +177,7 @@ fn open_transactions(
     let (dir, damage) = place.unzip();
     let damage = damage.unwrap_or_default();
     Coordinator::open(dir.as_deref(), damage, limits, engine.now()).map_err(|error| {
-        let dir = cli.data_dir.as_deref().unwrap_or(Path::new(""));
+        let dir = cli.data_dir.as_deref().unwrap_or_else(|| Path::new(""));
         StartError::DataDir(dir.display().to_string(), DataError::Transactions(error))
     })
 }
@@ -180,13 +185,12 @@ fn open_transactions(
 /// What an acknowledgement is worth.
 fn say_durability(cli: &Cli, engine: &Engine) {
     let dir = cli.data_dir.as_deref().map(Path::display);
-    match (engine.durability(), dir) {
-        (Durability::LocalFsync, Some(dir)) => {
-            tracing::info!("durability LocalFsync: what is acknowledged was synced to '{dir}'");
-        }
-        _ => tracing::info!(
+    if let (Durability::LocalFsync, Some(dir)) = (engine.durability(), dir) {
+        tracing::info!("durability LocalFsync: what is acknowledged was synced to '{dir}'");
+    } else {
+        tracing::info!(
             "durability Memory: groups, offsets and records are in memory and end with this process"
-        ),
+        );
     }
 }
 

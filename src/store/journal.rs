@@ -24,6 +24,7 @@ use crate::group::{Entry, Heard};
 use crate::ids::ShardId;
 use crate::journal::schema::{self, SchemaError};
 use crate::journal::{Batch, Done, Durability, Journal, LoadError, Loaded};
+use crate::mutation;
 
 pub(super) const LOCK: &str = "LOCK";
 /// A record has two bytes for its shard.
@@ -376,7 +377,8 @@ pub(super) fn read(
 
 /// What the frame holds; `None`: nothing that we know, which Kafka's loader skips, too.
 fn loaded(frame: &Frame<'_>) -> Result<Option<Loaded>, SchemaError> {
-    if frame.flags.has(Flags::MARK) {
+    let is_lost = frame.value().is_none() && mutation::is("tombstones-are-not-read");
+    if frame.flags.has(Flags::MARK) || is_lost {
         return Ok(None);
     }
     schema::loaded(frame.key, frame.value())

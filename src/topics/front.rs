@@ -93,6 +93,15 @@ impl Topics {
         Ok(self)
     }
 
+    /// The id of the cluster that this node is, as clients know it: 32 hexadecimal digits. On disk
+    /// it is the directory's own; in memory it is new with each process.
+    pub fn cluster_id(&self) -> String {
+        match &self.resources.disk {
+            Some(store) => store.cluster_id(),
+            None => uuid::Uuid::new_v4().simple().to_string(),
+        }
+    }
+
     /// Whether anything can still be acknowledged. Once `false` it stays so: the disk failed. A
     /// disk that is full is not that.
     pub fn is_healthy(&self) -> bool {

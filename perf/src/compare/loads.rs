@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
+
 use crate::wire::Kind;
 
 /// Groups of one member, and requests in flight on their connections.
@@ -112,6 +114,18 @@ pub(super) const GROWTH: [(&str, &str, Kind); 2] = [
     ("growth-commit", "commit of 1 offset", Kind::Commits),
 ];
 
+/// The names by which loads can be chosen.
+pub(crate) fn load_names() -> PossibleValuesParser {
+    let closed = CLOSED.iter().map(|load| load.key);
+    let open = OPEN.iter().map(|load| load.key);
+    PossibleValuesParser::new(
+        [START, MEMORY, GROUPS, CROWD]
+            .into_iter()
+            .chain(closed)
+            .chain(open),
+    )
+}
+
 /// How much of everything.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scale {
@@ -119,7 +133,7 @@ pub(super) struct Scale {
     /// A closed or open load, after its warm-up.
     pub(super) length: Duration,
     pub(super) warmup: Duration,
-    /// That of Kafka, whose code is compiled while it runs.
+    /// That of Kafka, whose code is compiled while it runs; before its first load thrice as long.
     pub(super) warmup_of_kafka: Duration,
     /// A load at one number of groups.
     pub(super) growth_length: Duration,
@@ -142,9 +156,9 @@ pub(super) struct Scale {
 impl Scale {
     pub(super) const WHOLE: Self = Self {
         rounds: 3,
-        length: Duration::from_millis(1_500),
-        warmup: Duration::from_millis(500),
-        warmup_of_kafka: Duration::from_secs(3),
+        length: Duration::from_millis(1_200),
+        warmup: Duration::from_millis(300),
+        warmup_of_kafka: Duration::from_secs(2),
         growth_length: Duration::from_millis(500),
         growth: [10, 100, 1_000, 10_000],
         crowd: 1_000,
@@ -153,7 +167,7 @@ impl Scale {
         settle: Duration::from_secs(1),
         load_within: Duration::from_secs(20),
         groups_within: Duration::from_mins(1),
-        crowd_within: Duration::from_secs(10),
+        crowd_within: Duration::from_secs(15),
         ends_within: Duration::from_secs(590),
     };
 

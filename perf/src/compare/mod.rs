@@ -21,5 +21,6 @@ mod run;
 mod suite;
 mod table;
 
+pub(crate) use loads::load_names;
 pub(crate) use peer::Peer;
 pub(crate) use run::run;

@@ -152,7 +152,7 @@ impl Plot {
         for series in &self.series {
             let how = format!("class=\"f{}\" font-weight=\"bold\"", series.colour);
             text(x, 48.0, &how, &format!("\u{25a0} {}", series.name));
-            x += 32.0 + 6.6 * as_f64(series.name.chars().count());
+            x += 40.0 + 7.0 * as_f64(series.name.chars().count());
         }
         let scale = self.scale();
         for value in scale.decades() {

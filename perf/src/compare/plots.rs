@@ -88,15 +88,17 @@ fn memory(it: &Comparison) -> Drawn {
         title: "What a group of one member takes".into(),
         across: format!("{} groups; less is better", it.scale.groups()),
         places: vec![
-            "resident, bytes".into(),
+            "resident since start, bytes".into(),
+            "added by the last, bytes".into(),
             "live heap of a JVM, bytes".into(),
             "CPU to form it, us".into(),
         ],
         up: "bytes, microseconds".into(),
         series: series(it, |figures| {
-            let live = figures.median(MEMORY, "live_bytes");
-            let resident = figures.median(MEMORY, "resident_bytes");
-            vec![resident, live, figures.median(GROUPS, "cpu_us")]
+            let bytes = ["resident_bytes", "added_bytes", "live_bytes"];
+            let mut values = bytes.map(|it| figures.median(MEMORY, it)).to_vec();
+            values.push(figures.median(GROUPS, "cpu_us"));
+            values
         }),
     };
     bars("groups.svg", &plot)

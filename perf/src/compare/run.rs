@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use tokio::task::LocalSet;
 
 use super::figures::Figures;
-use super::loads::{START, Scale};
-use super::peer::{Peer, Running};
+use super::loads::{MEMORY, START, Scale};
+use super::peer::Peer;
 use super::suite::Suite;
 use super::{plots, table};
 use crate::args::CompareArgs;
@@ -36,6 +36,8 @@ pub(super) struct Comparison {
     pub(super) machine: Machine,
     pub(super) scale: Scale,
     pub(super) is_quick: bool,
+    /// What it was asked for with.
+    pub(super) options: String,
     pub(super) rounds: usize,
     pub(super) lasted: Duration,
     pub(super) columns: Columns,
@@ -74,13 +76,11 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), Failure> {
     let mut rounds = 0;
     while rounds < scale.rounds {
         let round_begun = clock::now();
-        round(rounds, &scale, &mut columns)?;
+        round(rounds, &scale, &args.loads, &mut columns)?;
         rounds += 1;
-        let (now, lasted) = (clock::now(), |since| {
-            clock::now().saturating_duration_since(since)
-        });
-        let next_ends = lasted(begun) + now.saturating_duration_since(round_begun);
-        if next_ends > scale.ends_within {
+        let now = clock::now();
+        let took = now.saturating_duration_since(round_begun);
+        if now.saturating_duration_since(begun) + took > scale.ends_within {
             break;
         }
     }
@@ -88,17 +88,41 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), Failure> {
         machine,
         scale,
         is_quick: args.quick,
+        // Behind the name of the program and `compare`.
+        options: std::env::args().skip(2).collect::<Vec<_>>().join(" "),
         rounds,
         lasted: clock::now().saturating_duration_since(begun),
         columns,
         absent,
         plots: Vec::new(),
     };
-    write(args, &mut comparison)
+    write(args, &mut comparison)?;
+    match failure_of_ours(&comparison.columns) {
+        None => Ok(()),
+        Some(reason) => Err(Failure::new(reason)),
+    }
+}
+
+/// What one of ours could not do: a peer may lack something, ours may not.
+fn failure_of_ours(columns: &Columns) -> Option<String> {
+    let ours = [Peer::Ours, Peer::OursOnDisk];
+    let ours = ours
+        .iter()
+        .filter_map(|peer| Some((peer, columns.get(peer)?)));
+    ours.flat_map(|(peer, column)| {
+        let reasons = column.figures.reasons();
+        reasons.map(|(load, reason)| format!("{}, {load}: {reason}", peer.title()))
+    })
+    .next()
 }
 
 /// Every peer once, each begun with by another one than in the round before.
-fn round(number: usize, scale: &Scale, columns: &mut Columns) -> Result<(), Failure> {
+fn round(
+    number: usize,
+    scale: &Scale,
+    loads: &[String],
+    columns: &mut Columns,
+) -> Result<(), Failure> {
     let mut order: Vec<Peer> = columns.keys().copied().collect();
     if !order.is_empty() {
         let first = number % order.len();
@@ -107,41 +131,43 @@ fn round(number: usize, scale: &Scale, columns: &mut Columns) -> Result<(), Fail
     for peer in order {
         say(&format!("round {}: {}", number + 1, peer.title()))?;
         let column = columns.entry(peer).or_default();
-        for loads in [false, true] {
-            match peer.start() {
-                Ok(running) => suite(peer, &running, scale, column, loads)?,
-                Err(failure) => column.figures.add_reason(START, failure.to_string()),
+        for is_first in [true, false] {
+            if !wants(loads, is_first) {
+                continue;
+            }
+            let running = match peer.start() {
+                Ok(running) => running,
+                Err(failure) => {
+                    column.figures.add_reason(START, failure.to_string());
+                    continue;
+                }
+            };
+            column.command.clone_from(&running.command);
+            let suite = Suite {
+                peer,
+                running: &running,
+                scale,
+                loads,
+                figures: &mut column.figures,
+            };
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            let tasks = LocalSet::new();
+            if is_first {
+                tasks.block_on(&runtime, suite.run_first());
+            } else {
+                tasks.block_on(&runtime, suite.run_loads());
             }
         }
     }
     Ok(())
 }
 
-/// All that is asked of one process.
-fn suite(
-    peer: Peer,
-    running: &Running,
-    scale: &Scale,
-    column: &mut Column,
-    loads: bool,
-) -> Result<(), Failure> {
-    column.command.clone_from(&running.command);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let suite = Suite {
-        peer,
-        running,
-        scale,
-        figures: &mut column.figures,
-    };
-    let tasks = LocalSet::new();
-    if loads {
-        tasks.block_on(&runtime, suite.run_loads());
-    } else {
-        tasks.block_on(&runtime, suite.run_first());
-    }
-    Ok(())
+/// Whether anything is to be done on the first process of a peer, or on the second.
+fn wants(loads: &[String], is_first: bool) -> bool {
+    let on_first = |load: &String| [START, MEMORY].contains(&load.as_str());
+    loads.is_empty() || loads.iter().any(|load| on_first(load) == is_first)
 }
 
 /// The report, with its plots and the figures of all rounds in a folder beside it.
@@ -180,4 +206,26 @@ fn write(args: &CompareArgs, comparison: &mut Comparison) -> Result<(), Failure>
 
 fn say(line: &str) -> Result<(), Failure> {
     Ok(writeln!(std::io::stderr(), "perf: {line}")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_that_ours_cannot_do_fails_the_run_and_one_of_a_peer_does_not() {
+        let mut columns = Columns::new();
+        for peer in [Peer::Ours, Peer::Tansu] {
+            columns.insert(peer, Column::default());
+        }
+        let reason = |columns: &mut Columns, peer| {
+            let column = columns.get_mut(&peer).unwrap();
+            column.figures.add_reason("crowd", "late".into());
+        };
+        reason(&mut columns, Peer::Tansu);
+        assert_eq!(failure_of_ours(&columns), None);
+        reason(&mut columns, Peer::Ours);
+        let failure = failure_of_ours(&columns);
+        assert_eq!(failure.unwrap(), "ours, in memory, crowd: late");
+    }
 }

@@ -79,8 +79,8 @@ fn row(title: &str, load: &'static str, figure: &'static str, unit: Unit) -> Row
 pub(super) fn markdown(it: &Comparison) -> String {
     let mut text = String::new();
     head(&mut text, it);
-    let at_a_glance = "## What it costs\n\nServer CPU a request unless said, medians of the rounds. \
-         A figure is followed by how many times ours in memory it is.\n\n";
+    let at_a_glance = "## What it costs\n\nServer CPU a request unless said, medians of the \
+         rounds. A figure is followed by how many times ours in memory it is.\n\n";
     text.push_str(at_a_glance);
     table(&mut text, it, &costs(it), true);
     reasons(&mut text, it);
@@ -135,10 +135,10 @@ fn head(text: &mut String, it: &Comparison) {
     line(
         text,
         &format!(
-            "- rounds: {}, in {:.0} s{kind}\n- command: `perf/compare/run{}`",
+            "- rounds: {}, in {:.0} s{kind}\n- command: `{}`",
             it.rounds,
             it.lasted.as_secs_f64(),
-            if it.is_quick { " --quick" } else { "" }
+            format!("perf/compare/run {}", it.options).trim_end(),
         ),
     );
     line(
@@ -168,18 +168,17 @@ fn costs(it: &Comparison) -> Vec<Row<'static>> {
     let groups = it.scale.groups();
     let formed = format!("{groups} one-member groups formed: CPU a group");
     rows.push(row(&formed, GROUPS, "cpu_us", Microseconds));
-    rows.push(row(
-        "the same: resident memory a group",
-        MEMORY,
-        "resident_bytes",
-        Bytes,
-    ));
-    rows.push(row(
-        "the same: live heap of the JVM a group",
-        MEMORY,
-        "live_bytes",
-        Bytes,
-    ));
+    let memory = [
+        ("memory a group, resident since the start", "resident_bytes"),
+        (
+            "memory a group, resident since a tenth of them",
+            "added_bytes",
+        ),
+        ("memory a group, live heap of the JVM", "live_bytes"),
+    ];
+    for (title, figure) in memory {
+        rows.push(row(title, MEMORY, figure, Bytes));
+    }
     let (members, rebalances) = (it.scale.crowd, it.scale.rebalances);
     let joined = format!("{members} members join one group: time");
     rows.push(row(&joined, CROWD, "join_ms", Milliseconds));
@@ -246,6 +245,11 @@ fn table(text: &mut String, it: &Comparison, rows: &[Row<'_>], with_ratio: bool)
     line(text, &format!("| load | {} |", titles.join(" | ")));
     line(text, &format!("| --- |{}", " --- |".repeat(titles.len())));
     for row in rows {
+        let is_known =
+            |figures: &Figures| (row.of)(figures).is_some() || figures.reason(row.load).is_some();
+        if !it.columns.values().any(|it| is_known(&it.figures)) {
+            continue;
+        }
         let ours = it.columns.get(&Peer::Ours);
         let ours = ours.and_then(|column| (row.of)(&column.figures));
         let mut cells = Vec::new();
@@ -295,14 +299,17 @@ fn settings(text: &mut String, it: &Comparison) {
              - CPU is user and system time of the server's process, all threads, from \
              /proc/PID/stat; resident memory is VmRSS.\n\
              - A request's CPU is that of the seconds after the warm-up ({:.1} s; Kafka {:.1} s, \
-             whose code is compiled while it runs), by the answers that came in them.\n\
+             and {:.1} s before its first load: its code is compiled while it runs), by the \
+             answers that came in them.\n\
              - Side by side the load is closed: a fixed number of requests in flight on each \
              connection, from one client thread. Latency at a fixed rate is from an open loop.\n\
              - A commit is always ahead of the last one. A fetch names its partitions. A group \
              formed is two joins and a sync of one member.\n\
-             - Resident memory a group is what was added while they were formed, by a process \
-             that had done nothing before. That of a JVM holds what is no longer used; so its \
-             live heap is shown too, each time after a full collection.\n\
+             - Memory a group is measured on a process that has done nothing else: all that \
+             became resident since it was idle, by all groups; and what the last ten of eleven \
+             parts of them added, without what is made once. The resident memory of a JVM holds \
+             what is no longer used, so the growth of its live heap over those last parts is \
+             shown too, each time after a full collection.\n\
              - Tansu lets each join wait for half the session timeout, a second at least: its \
              sessions are 2 s instead of 300 s, and 1,000 of its groups form at one time instead \
              of 24.\n\
@@ -312,6 +319,7 @@ fn settings(text: &mut String, it: &Comparison) {
             spoken.join(", "),
             it.scale.warmup.as_secs_f64(),
             it.scale.warmup_of_kafka.as_secs_f64(),
+            3.0 * it.scale.warmup_of_kafka.as_secs_f64(),
             it.scale.settle.as_secs_f64(),
         ),
     );

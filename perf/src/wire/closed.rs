@@ -212,3 +212,76 @@ impl Lane {
         Ok(read)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use takhin_coordinator::wire::{ErrorCode, RequestHeader, heartbeat};
+    use tokio::net::TcpListener;
+    use tokio::task::LocalSet;
+
+    use super::super::versions::HEARTBEAT;
+    use super::*;
+
+    /// Answers heartbeats once nothing more comes; returns the most that came before an answer.
+    async fn serve(listener: TcpListener, code: ErrorCode) -> usize {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (mut bytes, mut out, mut most) = (Vec::new(), Vec::new(), 0);
+        loop {
+            let more = timeout(Duration::from_millis(5), stream.read_buf(&mut bytes)).await;
+            if let Ok(Ok(0)) = more {
+                return most;
+            }
+            if more.is_ok() {
+                continue;
+            }
+            let mut waiting = 0;
+            while let Some((len, content)) = frame::split(&bytes, 1_000).unwrap() {
+                let (header, _) = RequestHeader::decode(content).unwrap();
+                heartbeat::append_reply(&mut out, header.correlation_id, HEARTBEAT, code);
+                bytes.drain(..len);
+                waiting += 1;
+            }
+            most = most.max(waiting);
+            stream.write_all(&out).await.unwrap();
+            out.clear();
+        }
+    }
+
+    fn run(code: ErrorCode) -> (Closing, usize) {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().unwrap();
+        LocalSet::new().block_on(&runtime, async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap().to_string();
+            let server = tokio::task::spawn_local(serve(listener, code));
+            let members = [Member {
+                group: "g".into(),
+                id: "m".into(),
+                generation: 1,
+            }];
+            let closed = Closed {
+                kind: Kind::Heartbeats,
+                connections: 1,
+                in_flight: 3,
+                partitions: 1,
+                warmup: Duration::ZERO,
+                length: Duration::from_millis(100),
+            };
+            let closing = load(&closed, &address, &members, std::process::id());
+            (closing.await.unwrap(), server.await.unwrap())
+        })
+    }
+
+    #[test]
+    fn so_many_are_in_flight_and_no_more() {
+        let (closing, most) = run(ErrorCode::NONE);
+        assert_eq!(most, 3);
+        assert!(closing.answered > 0 && closing.errors.is_empty());
+    }
+
+    #[test]
+    fn a_refusal_is_counted() {
+        let (closing, _) = run(ErrorCode::ILLEGAL_GENERATION);
+        assert!(closing.errors[&ErrorCode::ILLEGAL_GENERATION.0] >= closing.answered);
+    }
+}

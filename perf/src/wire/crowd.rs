@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::forming::Former;
 use super::life::{Life, Roll};
+use super::versions::refuse_older_servers;
 use crate::clock;
 use crate::failure::Failure;
 use crate::server::cpu_seconds;
@@ -45,7 +46,9 @@ impl Crowd {
         let roll = Rc::new(Roll::new(self.members));
         let mut lives = Vec::new();
         for at in 0..self.members {
-            let socket = former.connect().await?;
+            // An answer on each, or the next would be more than Kafka lets wait to be accepted.
+            let mut socket = former.connect().await?;
+            refuse_older_servers(&mut socket).await?;
             lives.push(Life::new(socket, &group, self.session_ms, at, &roll));
         }
         let (cpu_before, start) = (cpu()?, clock::now());

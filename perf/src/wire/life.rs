@@ -20,22 +20,23 @@ use crate::failure::Failure;
 /// How long is waited before the same is tried again.
 pub(super) const RETRY: Duration = Duration::from_millis(50);
 
-/// Which generation each member of a group has got its assignment of, 0 for none.
+/// Which generation each member of a group has got its assignment of. Tansu's first generation is
+/// 0, so that no number can stand for none.
 #[derive(Debug)]
 pub(super) struct Roll {
-    generations: RefCell<Vec<i32>>,
+    generations: RefCell<Vec<Option<i32>>>,
     at_rest: Notify,
 }
 
 impl Roll {
     pub(super) fn new(members: usize) -> Self {
         Self {
-            generations: RefCell::new(vec![0; members]),
+            generations: RefCell::new(vec![None; members]),
             at_rest: Notify::new(),
         }
     }
 
-    fn set(&self, at: usize, generation: i32) {
+    fn set(&self, at: usize, generation: Option<i32>) {
         self.generations.borrow_mut()[at] = generation;
         if self.is_at_rest() {
             self.at_rest.notify_waiters();
@@ -45,7 +46,7 @@ impl Roll {
     /// Whether all have their assignments of one generation: nobody is left who would join again.
     fn is_at_rest(&self) -> bool {
         let generations = self.generations.borrow();
-        generations[0] != 0 && generations.iter().all(|it| *it == generations[0])
+        generations[0].is_some() && generations.iter().all(|it| *it == generations[0])
     }
 }
 
@@ -114,13 +115,13 @@ impl Life {
     /// Comes back with another subscription, so that the group has to rebalance.
     pub(super) fn change_subscription(&mut self) {
         self.edition = self.edition.wrapping_add(1);
-        self.roll.set(self.at, 0);
+        self.roll.set(self.at, None);
     }
 
     /// Lives like a consumer until all members of the group are in one generation.
     pub(super) async fn until_at_rest(&mut self) -> Result<(), Failure> {
         loop {
-            self.roll.set(self.at, 0);
+            self.roll.set(self.at, None);
             let Some(assignments) = self.join().await? else {
                 continue;
             };
@@ -128,7 +129,7 @@ impl Life {
             if self.next(synced, "SyncGroup")? == Next::Rejoin {
                 continue;
             }
-            self.roll.set(self.at, self.generation);
+            self.roll.set(self.at, Some(self.generation));
             if self.rest().await? == Next::Rest {
                 return Ok(());
             }
@@ -252,11 +253,11 @@ mod tests {
     fn a_group_is_at_rest_when_all_have_the_assignment_of_one_generation() {
         let roll = Roll::new(2);
         assert!(!roll.is_at_rest());
-        roll.set(0, 1);
+        roll.set(0, Some(0));
         assert!(!roll.is_at_rest());
-        roll.set(1, 2);
+        roll.set(1, Some(1));
         assert!(!roll.is_at_rest());
-        roll.set(0, 2);
+        roll.set(0, Some(1));
         assert!(roll.is_at_rest());
     }
 }

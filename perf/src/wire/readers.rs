@@ -223,3 +223,32 @@ fn first_code(response: &OffsetFetchResponse<'_>) -> i16 {
     let mut codes = of_groups.chain(of_partitions);
     codes.find(|code| *code != 0).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use takhin_coordinator::wire::messages::{
+        OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_fetch_that_finds_nothing_counts_as_refused() {
+        let response = |committed_offset| OffsetFetchResponse {
+            groups: vec![OffsetFetchResponseGroup {
+                topics: vec![OffsetFetchResponseTopics {
+                    partitions: vec![OffsetFetchResponsePartitions {
+                        committed_offset,
+                        ..OffsetFetchResponsePartitions::default()
+                    }],
+                    ..OffsetFetchResponseTopics::default()
+                }],
+                ..OffsetFetchResponseGroup::default()
+            }],
+            ..OffsetFetchResponse::default()
+        };
+        assert_eq!(first_code(&response(0)), 0);
+        let nothing = first_code(&response(-1));
+        assert_eq!(ErrorCode(nothing), ErrorCode::UNKNOWN_SERVER_ERROR);
+    }
+}

@@ -86,7 +86,7 @@ impl Broker {
         config: Config,
         advertised: Option<(String, u16)>,
     ) -> Self {
-        let cluster_id = uuid::Uuid::new_v4().simple().to_string();
+        let cluster_id = topics.cluster_id();
         Self {
             engine,
             topics,

@@ -200,17 +200,16 @@ impl History {
 
     fn commit(&mut self) {
         let at = self.index(self.players.len() * 2);
-        let request = match self.players.get(at).cloned() {
-            Some(player) => CommitRequest {
+        let request = if let Some(player) = self.players.get(at).cloned() {
+            CommitRequest {
                 member: player.member,
                 generation: player.generation,
                 instance: player.instance.map(Into::into),
                 ..self.a_commit(player.group)
-            },
-            None => {
-                let group = self.group();
-                self.a_commit(group)
             }
+        } else {
+            let group = self.group();
+            self.a_commit(group)
         };
         self.stage.ask(Request::Commit(request));
     }
@@ -335,6 +334,7 @@ impl History {
 impl Player {
     fn take(&mut self, reply: Reply) {
         self.asked = None;
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the rest changes nothing")]
         match reply {
             Reply::Join(Ok(joined)) => {
                 self.member = joined.member;
@@ -393,7 +393,9 @@ impl Seen {
 
     fn see_history(&mut self, history: &History) {
         let all = &history.stage.log;
-        all.iter().for_each(|record| self.see(record));
+        for record in all {
+            self.see(record);
+        }
         let ring = records(&history.log, 0);
         self.compacted += usize::from(ring.len() < all.len());
         self.carried += usize::from(!all.ends_with(&ring));
@@ -469,7 +471,6 @@ fn last_words(records: &[Record]) -> Vec<Record> {
 struct Seed(u64);
 
 impl Drop for Seed {
-    #[expect(clippy::print_stderr, reason = "for whoever looks at a failed test")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("the history of TAKHIN_REPLAY_SEED={} failed", self.0);
