@@ -71,8 +71,8 @@ struct Import {
     /// Reads an export from a file, and not from stdin.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Reads raw segment files of Kafka's __consumer_offsets (00000000000000000000.log and so on),
-    /// compressed or not, in any order. The files of one folder are one partition.
+    /// Reads raw segment files of Kafka's `__consumer_offsets` (`00000000000000000000.log` and so
+    /// on), compressed or not, in any order. The files of one folder are one partition.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "file")]
     from_kafka_log: Vec<PathBuf>,
     /// Goes on where groups or offsets are: what comes in wins under the same name.
@@ -126,6 +126,11 @@ fn export(asked: &Export) -> Result<ExitCode, ToolError> {
         "{} written; {} records of unknown types and {} damaged places left out",
         exported.counts, exported.unknown, exported.damages
     ));
+    for group in &exported.left_out {
+        say(&format!(
+            "left out: group {group:?}, of which a record cannot be read"
+        ));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -89,7 +89,7 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
     let mut builder = Engine::builder(config.clone());
     let (topics, transactions, shown) = match data {
         Some(data) => {
-            let shown = OffsetsTopic::new(Arc::clone(&data.journal), config.takhin_shards);
+            let shown = OffsetsTopic::new(&data.journal, config.takhin_shards);
             builder = builder.journal(data.journal);
             let topics = data.topics.with_internal(shown.summary());
             (topics, Some(data.transactions), Some(shown))

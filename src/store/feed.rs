@@ -18,12 +18,13 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::io;
 #[expect(
     clippy::disallowed_types,
     reason = "taken by readers from outside alone, on threads that may block"
 )]
 use std::sync::Mutex;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 
 use tokio::sync::Notify;
 
@@ -42,7 +43,8 @@ const PLACE_BYTES: u64 = 64 << 10;
 
 /// Reads the log of a journal that is open.
 pub struct Feed {
-    journal: Arc<DiskJournal>,
+    // Weak: who has the journal open decides how long.
+    journal: Weak<DiskJournal>,
     progress: Arc<Notify>,
     #[expect(
         clippy::disallowed_types,
@@ -96,8 +98,8 @@ struct Shard {
 }
 
 impl Feed {
-    /// A feed of a journal for that many shards.
-    pub fn new(journal: Arc<DiskJournal>, shards: u32) -> Self {
+    /// A feed of a journal for that many shards. It does not keep the journal open.
+    pub fn new(journal: &Arc<DiskJournal>, shards: u32) -> Self {
         let count = usize::try_from(shards).unwrap_or(usize::MAX);
         let known = Known {
             shards: vec![Shard::default(); count],
@@ -105,7 +107,7 @@ impl Feed {
         };
         Self {
             progress: journal.progress(),
-            journal,
+            journal: Arc::downgrade(journal),
             #[expect(clippy::disallowed_types, reason = "as the field says")]
             known: Mutex::new(known),
         }
@@ -165,7 +167,10 @@ impl Feed {
         // A panic within leaves what was found half counted, which the next look goes on from.
         let known = &mut *self.known.lock().unwrap_or_else(PoisonError::into_inner);
         // Under the lock, so that one view at a time is asked for: the writer's queue is short.
-        let view = self.journal.view()?;
+        let view = match self.journal.upgrade() {
+            Some(journal) => journal.view()?,
+            None => return Err(LoadError::Io(io::Error::other("the journal is closed"))),
+        };
         known.catch_up(&view)?;
         let start = view.segments.first().map_or(0, |it| it.header.base);
         let index = usize::try_from(shard.0).unwrap_or(usize::MAX);

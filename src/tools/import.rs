@@ -46,10 +46,10 @@ pub fn read_lines(name: &str, input: &mut dyn BufRead) -> Result<Vec<Record>, To
         let read = limited.read_until(b'\n', &mut bytes);
         let read = read.map_err(ToolError::io(format!("reading '{name}'")))?;
         let outcome = if read == 0 {
-            match reading.end {
-                Some(_) => return Ok(reading.records),
-                None => Err("the end of the export is missing".to_owned()),
+            if reading.has_ended {
+                return Ok(reading.records);
             }
+            Err("the end of the export is missing".to_owned())
         } else if bytes.len() as u64 > LINE_BYTES_MAX {
             Err(format!("it is longer than {LINE_BYTES_MAX} bytes"))
         } else {
@@ -63,7 +63,7 @@ pub fn read_lines(name: &str, input: &mut dyn BufRead) -> Result<Vec<Record>, To
 #[derive(Debug, Default)]
 struct Reading {
     has_begun: bool,
-    end: Option<()>,
+    has_ended: bool,
     records: Vec<Record>,
     counts: Counts,
     /// By its key: the line in which a record stands.
@@ -74,7 +74,7 @@ impl Reading {
     fn line(&mut self, number: u64, bytes: &[u8]) -> Result<(), String> {
         let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8 text")?;
         let read = lines::read(text.trim_end())?;
-        if self.end.is_some() {
+        if self.has_ended {
             return Err("it comes after the end of the export".to_owned());
         }
         match read {
@@ -89,7 +89,7 @@ impl Reading {
                         "there should be {counts} before it, but there are {found}"
                     ));
                 }
-                self.end = Some(());
+                self.has_ended = true;
             }
         }
         Ok(())

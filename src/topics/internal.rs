@@ -1,7 +1,8 @@
 //! A topic that is listed and described like others, and whose records are kept by somebody else.
 //!
 //! Whoever keeps them answers fetches and questions about offsets; here all of that is refused,
-//! as is every change, with the error that Kafka has for its own topics (`INVALID_TOPIC_EXCEPTION`).
+//! as is every change, with the error that Kafka has for its own topics
+//! (`INVALID_TOPIC_EXCEPTION`).
 
 use super::error::TopicError;
 use super::front::Topics;

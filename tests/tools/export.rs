@@ -222,82 +222,94 @@ fn what_an_engine_has_acknowledged_is_exported_and_the_directory_stays_as_it_was
     assert_eq!(image(&dir), before);
 }
 
-#[test]
-fn a_line_that_is_none_is_refused_with_its_number_and_nothing_is_changed() {
-    let good = exported(&imported("good", &[offset(0, 1), offset(1, 2)]));
+/// A part of an export, what stands there instead, and what is said about it.
+const CHANGES: &[[&str; 3]] = &[
+    [
+        r#""version":1"#,
+        r#""version":2"#,
+        "line 1: lines of version 2 are not known",
+    ],
+    [
+        r#""kind":"offset""#,
+        r#""kind":"offsett""#,
+        "line 2: a line of kind",
+    ],
+    [
+        r#""offset":1"#,
+        r#""offset":1.5"#,
+        r#"line 2: "offset" is not a whole number"#,
+    ],
+    [
+        r#""partition":0"#,
+        r#""partition":4294967296"#,
+        r#""partition" is not a whole number"#,
+    ],
+    [r#","metadata":"""#, "", r#"line 2: it has no "metadata""#],
+    [
+        r#""metadata":"""#,
+        r#""metadata":null"#,
+        r#"line 2: "metadata" is null"#,
+    ],
+    [
+        r#","metadata""#,
+        r#","more":1,"metadata""#,
+        r#"line 2: "more" is not known"#,
+    ],
+    [
+        r#""topic_id":null"#,
+        r#""topic_id":"x""#,
+        r#""topic_id" is not a UUID"#,
+    ],
+    [
+        r#""partition":1"#,
+        r#""partition":0"#,
+        "line 3: line 2 speaks of the same",
+    ],
+    [
+        r#""expires_at":null"#,
+        r#""expires_at":-1"#,
+        "two of its values exclude each other",
+    ],
+    [
+        r#""offsets":2"#,
+        r#""offsets":3"#,
+        "line 4: there should be 0 groups with members, 3 offsets",
+    ],
+];
+
+/// What is no export, made of one that is, with what is said about it.
+fn bad_exports(good: &str) -> Vec<(String, &'static str)> {
     let line = |at: usize| good.lines().nth(at).unwrap().to_owned();
-    let with = |old: &str, new: &str| {
+    let changes = CHANGES.iter().map(|[old, new, said]| {
         let changed = good.replacen(old, new, 1);
         assert_ne!(changed, good, "{old}");
-        changed
-    };
-    let cases = [
+        (changed, *said)
+    });
+    let long = format!("\"group\":\"{}\"", "g".repeat(40_000));
+    let mut bad = vec![
         (String::new(), "line 1: the end of the export is missing"),
         ("nonsense".to_owned(), "line 1: it is not JSON at column"),
         ("[1]\n".to_owned(), "line 1: the line is not an object"),
         (line(1), "line 1: an export does not begin like this"),
+        (good.replace(&line(2), "\u{1}"), "line 3: it is not JSON"),
         (
-            with("\"version\":1", "\"version\":2"),
-            "line 1: lines of version 2 are not known",
-        ),
-        (
-            with("\"kind\":\"offset\"", "\"kind\":\"offsett\""),
-            "line 2: a line of kind",
-        ),
-        (
-            with("\"offset\":1", "\"offset\":1.5"),
-            "line 2: \"offset\" is not a whole number",
-        ),
-        (
-            with("\"partition\":0", "\"partition\":4294967296"),
-            "\"partition\" is not a whole",
-        ),
-        (
-            with(",\"metadata\":\"\"", ""),
-            "line 2: it has no \"metadata\"",
-        ),
-        (
-            with("\"metadata\":\"\"", "\"metadata\":null"),
-            "line 2: \"metadata\" is null",
-        ),
-        (
-            with(",\"metadata\"", ",\"more\":1,\"metadata\""),
-            "line 2: \"more\" is not known",
-        ),
-        (
-            with("\"topic_id\":null", "\"topic_id\":\"x\""),
-            "\"topic_id\" is not a UUID",
-        ),
-        (
-            with("\"partition\":1", "\"partition\":0"),
-            "line 3: line 2 speaks of the same",
-        ),
-        (
-            with("\"expires_at\":null", "\"expires_at\":-1"),
-            "two of its values exclude each other",
-        ),
-        (
-            with("\"offsets\":2", "\"offsets\":3"),
-            "line 4: there should be 0 groups with members, 3 offsets",
-        ),
-        (with(&line(2), "\u{1}"), "line 3: it is not JSON"),
-        (
-            [line(0), line(1), line(2)].join("\n"),
-            "line 4: the end of the export is missing",
+            [line(0), line(1)].join("\n"),
+            "line 3: the end of the export is missing",
         ),
         (
             format!("{good}{}", line(1)),
             "line 5: it comes after the end of the export",
         ),
-        (
-            with(
-                "\"group\":\"group\"",
-                &format!("\"group\":\"{}\"", "g".repeat(40_000)),
-            ),
-            "too long",
-        ),
+        (good.replacen("\"group\":\"group\"", &long, 1), "too long"),
     ];
-    for (text, part) in cases {
+    bad.extend(changes);
+    bad
+}
+
+#[test]
+fn a_line_that_is_none_is_refused_with_its_number_and_nothing_is_changed() {
+    let good = exported(&imported("good", &[offset(0, 1), offset(1, 2)]));
+    for (text, part) in bad_exports(&good) {
         let dir = place("bad");
         let (code, sentence) = said(&run(&["import", dir.to_str().unwrap()], text.as_bytes()));
         assert_eq!(code, Some(2), "{sentence}");

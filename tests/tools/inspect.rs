@@ -85,7 +85,7 @@ fn any_damage_is_told_with_its_place_and_the_rest_is_shown() {
         .unwrap()
         .1;
     let at: usize = place.trim_end_matches("\"}").parse().unwrap();
-    let mut damaged = whole.clone();
+    let mut damaged = whole;
     damaged[at + 30] ^= 1;
     std::fs::write(&file, &damaged).unwrap();
     let (code, lines) = inspect(&dir);

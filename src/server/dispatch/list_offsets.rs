@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::call::{Call, Head, finished, later};
 use super::fetch::READ_COMMITTED;
-use super::offsets_topic::OffsetsTopic;
+use super::offsets_topic::{OffsetsTopic, is_named};
 use super::topic_errors::code_of;
 use crate::ids::TopicName;
 use crate::server::service::{Answer, Handled};
@@ -30,9 +30,9 @@ impl Call<'_> {
             return Ok(Handled::Close);
         }
         let topics = &self.broker.topics;
-        let ours = self.broker.offsets_topic.as_ref().filter(|ours| {
+        let ours = self.broker.offsets_topic.as_ref().filter(|_| {
             let mut names = request.topics.iter().map(|topic| topic.name);
-            names.any(|name| ours.is_named(&TopicKey::Name(TopicName::from(name))))
+            names.any(|name| is_named(&TopicKey::Name(TopicName::from(name))))
         });
         if let Some(ours) = ours {
             let (ours, topics) = (Arc::clone(ours), Arc::clone(topics));
@@ -122,7 +122,7 @@ fn list<'a>(
     let committed = request.isolation_level == READ_COMMITTED;
     let responses = request.topics.iter().map(|topic| {
         let key = TopicKey::Name(TopicName::from(topic.name));
-        let ours = ours.filter(|ours| ours.is_named(&key));
+        let ours = ours.filter(|_| is_named(&key));
         let partitions = topic.partitions.iter().map(|partition| {
             let listed = if repeated.contains(&(topic.name, partition.partition_index)) {
                 Err(TopicError::InvalidRequest)

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::fetch::{Form, read};
 use super::fetched::{FetchedBytes, Share};
-use super::offsets_topic::OffsetsTopic;
+use super::offsets_topic::{OffsetsTopic, is_named};
 use crate::server::service::Answer;
 use crate::topics::{self, Fetch, FetchPartition, FetchResponse, FetchedPartition, TopicError};
 
@@ -41,7 +41,7 @@ impl OffsetsFetch {
         };
         let mut partitions = Vec::new();
         request.partitions.retain(|partition| {
-            let is_ours = topic.is_named(&partition.topic);
+            let is_ours = is_named(&partition.topic);
             if is_ours {
                 partitions.push(partition.clone());
             }

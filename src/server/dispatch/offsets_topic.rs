@@ -14,11 +14,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use crate::group::Record;
 use crate::ids::{ShardId, TopicId, TopicName};
-use crate::journal::schema;
 use crate::store::{DiskJournal, Fed, Feed, FeedBounds};
-use crate::tools::BatchWriter;
+use crate::tools::{BatchWriter, said_at};
 use crate::topics::{FetchPartition, FetchedPartition, ListedOffset, OffsetSpec};
 use crate::topics::{LEADER_EPOCH, TopicError, TopicKey, TopicSummary};
 
@@ -38,7 +36,7 @@ pub struct OffsetsTopic {
 
 impl OffsetsTopic {
     /// The topic of a journal for that many shards.
-    pub fn new(journal: Arc<DiskJournal>, shards: u32) -> Self {
+    pub fn new(journal: &Arc<DiskJournal>, shards: u32) -> Self {
         Self {
             feed: Feed::new(journal, shards),
             shards,
@@ -51,14 +49,6 @@ impl OffsetsTopic {
             name: TopicName::from(NAME),
             id: ID,
             partitions: i32::try_from(self.shards).unwrap_or(i32::MAX),
-        }
-    }
-
-    /// Whether a request means this topic.
-    pub(super) fn is_named(&self, key: &TopicKey) -> bool {
-        match key {
-            TopicKey::Name(name) => name.as_str() == NAME,
-            TopicKey::Id(id) => *id == ID,
         }
     }
 
@@ -121,7 +111,7 @@ impl OffsetsTopic {
         let mut batch: Option<BatchWriter> = None;
         let mut time = NO_TIME;
         let mut each = |record: Fed<'_>| {
-            time = time_of(&record).unwrap_or(time);
+            time = said_at(record.key, record.value).unwrap_or(time);
             let offset = record.sequence.cast_signed();
             let len = batch.as_ref().map_or(0, BatchWriter::len) + cost(&record);
             if len > bytes_max && (batch.is_some() || !at_least_one) {
@@ -155,14 +145,18 @@ impl OffsetsTopic {
         let mut found: Option<(i64, i64)> = None;
         let mut time = NO_TIME;
         let mut each = |record: Fed<'_>| {
-            time = time_of(&record).unwrap_or(time);
+            time = said_at(record.key, record.value).unwrap_or(time);
             let this = (time, record.sequence.cast_signed());
             match spec {
                 OffsetSpec::AtOrAfter(at) if time >= at => found = found.or(Some(this)),
                 OffsetSpec::MaxTimestamp if found.is_none_or(|best| time > best.0) => {
                     found = Some(this);
                 }
-                _ => {}
+                OffsetSpec::Earliest
+                | OffsetSpec::Latest
+                | OffsetSpec::MaxTimestamp
+                | OffsetSpec::Tiered
+                | OffsetSpec::AtOrAfter(_) => {}
             }
             !matches!(spec, OffsetSpec::AtOrAfter(_)) || found.is_none()
         };
@@ -170,7 +164,9 @@ impl OffsetsTopic {
             OffsetSpec::AtOrAfter(_) | OffsetSpec::MaxTimestamp => {
                 self.feed.read(shard, 0, &mut each)
             }
-            _ => self.feed.bounds(shard),
+            OffsetSpec::Earliest | OffsetSpec::Latest | OffsetSpec::Tiered => {
+                self.feed.bounds(shard)
+            }
         };
         let bounds = bounds.map_err(|error| {
             tracing::warn!("the journal could not be read as '{NAME}': {error}");
@@ -179,7 +175,9 @@ impl OffsetsTopic {
         let (timestamp, offset) = match spec {
             OffsetSpec::Earliest => (-1, bounds.start.cast_signed()),
             OffsetSpec::Latest => (-1, bounds.end.cast_signed()),
-            _ => found.unwrap_or((-1, -1)),
+            OffsetSpec::MaxTimestamp | OffsetSpec::Tiered | OffsetSpec::AtOrAfter(_) => {
+                found.unwrap_or((-1, -1))
+            }
         };
         let leader_epoch = if offset < 0 { -1 } else { LEADER_EPOCH };
         Ok(ListedOffset {
@@ -190,18 +188,17 @@ impl OffsetsTopic {
     }
 }
 
+/// Whether a request means this topic.
+pub(super) fn is_named(key: &TopicKey) -> bool {
+    match key {
+        TopicKey::Name(name) => name.as_str() == NAME,
+        TopicKey::Id(id) => *id == ID,
+    }
+}
+
 /// About what a record adds to a batch.
 fn cost(record: &Fed<'_>) -> usize {
     record.key.len() + record.value.map_or(0, <[u8]>::len) + 24
-}
-
-/// When that was said, as far as the record knows.
-fn time_of(record: &Fed<'_>) -> Option<i64> {
-    match schema::decode(record.key, record.value).ok()? {
-        Record::Offset { value, .. } => value.map(|value| value.committed_at.0),
-        Record::Group { value, .. } => value.and_then(|value| value.phase_since).map(|at| at.0),
-        Record::Pending { .. } => None,
-    }
 }
 
 const NO_TIME: i64 = -1;

@@ -13,7 +13,8 @@
 //!
 //! Nothing is trusted: a batch has a checksum, what it says of its length is held against the
 //! bytes that are there, and what it unpacks to has a limit. A file that ends within a batch, or
-//! in zeros, was cut off while it was written; that may be where a partition ends, and nowhere else.
+//! in zeros, was cut off while it was written; that may be where a partition ends, and nowhere
+//! else.
 
 mod compression;
 mod replay;
@@ -31,7 +32,7 @@ use super::import::check;
 use crate::group::Record;
 use replay::Replay;
 use segment::{Batches, Next};
-pub(crate) use write::BatchWriter;
+pub(crate) use write::{BatchWriter, said_at};
 
 /// What a log of Kafka's has given.
 #[derive(Debug, Default)]
@@ -51,7 +52,7 @@ pub struct KafkaLog {
 pub fn read_kafka_log(files: &[PathBuf]) -> Result<KafkaLog, ToolError> {
     let mut partitions: BTreeMap<PathBuf, Vec<Segment>> = BTreeMap::new();
     for path in files {
-        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
         let segment = Segment::open(path)?;
         partitions.entry(folder).or_default().push(segment);
     }

@@ -1,6 +1,8 @@
 //! Writes a batch of records as Kafka keeps it, of records that are in a log already.
 
 use super::segment::{ATTRIBUTES, CRC, LENGTH_FROM, RECORDS};
+use crate::group::Record;
+use crate::journal::schema;
 use crate::wire::Writer;
 
 /// A batch of one partition, being filled; its layout is in `segment`.
@@ -100,6 +102,15 @@ impl BatchWriter {
         let crc = crc32c::crc32c(&bytes[ATTRIBUTES..]);
         bytes[CRC..ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
         Some(bytes)
+    }
+}
+
+/// When that was said, in milliseconds, as far as the record knows.
+pub(crate) fn said_at(key: &[u8], value: Option<&[u8]>) -> Option<i64> {
+    match schema::decode(key, value).ok()? {
+        Record::Offset { value, .. } => value.map(|value| value.committed_at.0),
+        Record::Group { value, .. } => value.and_then(|value| value.phase_since).map(|at| at.0),
+        Record::Pending { value, .. } => value.map(|value| value.offset.committed_at.0),
     }
 }
 
