@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::hint::black_box;
+use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -61,7 +62,10 @@ fn engine_of(journal: DiskJournal) -> Engine {
     let config = Config::builder().takhin_shards(SHARDS).build();
     let config = config.expect("the configuration is valid");
     let engine = Engine::builder(config).journal(journal).open();
-    engine.expect("the engine opens")
+    let engine = engine.expect("the engine opens");
+    let loaded = engine.wait_until_loaded().wait();
+    loaded.expect("the journal is whole");
+    engine
 }
 
 /// A log with nothing around it.
@@ -218,6 +222,7 @@ fn loading(c: &mut Criterion) {
                 let each = &mut |record| {
                     black_box(record);
                     records += 1;
+                    ControlFlow::Continue(())
                 };
                 journal.load(ShardId(shard), each).expect("it is whole");
             }

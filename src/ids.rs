@@ -84,6 +84,10 @@ name! {
     /// The name of a topic.
     TopicName
 }
+name! {
+    /// The name of a producer that outlives its process (`transactional.id`, KIP-98).
+    TransactionalId
+}
 
 /// The 128-bit id of a topic (KIP-516); all zero means "none".
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]

@@ -4,7 +4,8 @@
 //!
 //! | room | what it is |
 //! | --- | --- |
-//! | [`server`], [`topics`] | the standalone server and its in-memory data plane (feature `server`) |
+//! | [`server`], [`topics`] | the standalone server and its data plane (feature `server`) |
+//! | [`txn`] | the standalone server's transaction coordinator: who is in which transaction |
 //! | [`engine`] | the front door: open, join, sync, heartbeat, leave, commit, fetch |
 //! | [`shard`] | one event loop a shard: mailbox, step, timers, parked replies |
 //! | [`store`] | the journal on disk: one log in recycled segments, group commit, recovery |
@@ -46,6 +47,10 @@
 //! [`now`](engine::Answer::now) for what is answered already and [`wait`](engine::Answer::wait)
 //! for threads without an executor.
 
+// Tests in here share a stage with those outside.
+#[cfg(test)]
+extern crate self as takhin_coordinator;
+
 pub mod config;
 pub mod engine;
 pub mod error;
@@ -62,7 +67,12 @@ pub mod wire;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "server")]
+pub mod tools;
+#[cfg(feature = "server")]
 pub mod topics;
+#[cfg(feature = "server")]
+pub mod txn;
 
 pub(crate) mod atomic;
 pub(crate) mod disk;
+pub(crate) mod mutation;

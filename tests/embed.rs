@@ -128,10 +128,13 @@ fn an_engine_that_is_dropped_answers_those_who_wait() {
             .journal(ledger.clone())
             .open()
             .unwrap();
+        engine.wait_until_loaded().wait().unwrap();
         alone_in(&engine, "g", 10_000);
         let mut request = join_request("g", &MemberId::default(), 10_000);
         request.requires_known_member_id = false;
         let parked = engine.join(request).now().expect_err("waits for the first");
+        // A thread of the engine may have been busy: the join is parked when this is answered.
+        engine.describe("g".into()).wait().unwrap();
         ledger.set(Fate::OnCommand);
         let commit = engine.commit(commit("other", None, 1));
         drop(engine);

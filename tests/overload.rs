@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,9 +11,8 @@ use common::*;
 use takhin_coordinator::config::{Config, ConfigBuilder};
 use takhin_coordinator::engine::{Driving, Engine};
 use takhin_coordinator::error::Refusal;
-use takhin_coordinator::group::Record;
 use takhin_coordinator::ids::{GroupId, MemberId, ShardId};
-use takhin_coordinator::journal::{Batch, Done, Durability, Journal, LoadError};
+use takhin_coordinator::journal::{Batch, Done, Durability, Journal, LoadError, Loaded};
 use takhin_coordinator::metrics::RefusalCause;
 use takhin_coordinator::shard::shard_of;
 use takhin_coordinator::time::ManualClock;
@@ -158,7 +158,11 @@ impl Journal for FeedingJournal {
         }
     }
 
-    fn load(&self, _shard: ShardId, _each: &mut dyn FnMut(Record)) -> Result<(), LoadError> {
+    fn load(
+        &self,
+        _shard: ShardId,
+        _each: &mut dyn FnMut(Loaded) -> ControlFlow<()>,
+    ) -> Result<(), LoadError> {
         Ok(())
     }
 
@@ -281,6 +285,7 @@ fn many_events_that_wait_at_the_shutdown_are_all_answered() {
         .journal(ledger.clone())
         .open()
         .unwrap();
+    engine.wait_until_loaded().wait().unwrap();
     let on_their_way = [1, 2].map(|offset| engine.commit(commit("g", None, offset)));
     let queued: Vec<_> = (0..4_000)
         .map(|_| engine.commit(commit("g", None, 3)))

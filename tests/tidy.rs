@@ -17,10 +17,18 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "engine", "wire", "topics", "store", "config", "error", "ids", "metrics", "time",
+            "engine", "wire", "topics", "txn", "tools", "store", "group", "config", "error", "ids",
+            "metrics", "time",
+        ],
+    ),
+    (
+        "tools",
+        &[
+            "store", "shard", "journal", "group", "wire", "error", "ids", "time",
         ],
     ),
     ("topics", &["disk", "ids", "time"]),
+    ("txn", &["disk", "ids", "time"]),
     (
         "engine",
         &[
@@ -35,11 +43,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "store",
-        &["journal", "group", "disk", "atomic", "error", "ids", "time"],
+        &[
+            "journal", "group", "disk", "atomic", "error", "ids", "mutation", "time",
+        ],
     ),
-    ("journal", &["group", "wire", "error", "ids", "time"]),
+    (
+        "journal",
+        &["group", "wire", "error", "ids", "mutation", "time"],
+    ),
     ("session", &["atomic", "error", "ids", "time"]),
-    ("group", &["error", "ids", "time"]),
+    ("group", &["error", "ids", "mutation", "time"]),
     ("wire", &["error", "ids"]),
     ("config", &[]),
     ("metrics", &[]),
@@ -47,6 +60,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ids", &[]),
     ("time", &[]),
     ("atomic", &[]),
+    ("mutation", &[]),
     ("disk", &[]),
 ];
 

@@ -6,7 +6,7 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::wildcard_imports,
+    clippy::wildcard_enum_match_arm,
     reason = "a test may trip, and the stage is all its own"
 )]
 
@@ -26,7 +26,7 @@ use takhin_coordinator::ids::{ProducerId, TopicId};
 
 const GROUPS: [&str; 2] = ["g", "h"];
 const TOPICS: [&str; 2] = ["t", "u"];
-const PRODUCERS: i64 = 3;
+const PRODUCERS: usize = 3;
 
 type Place = (&'static str, &'static str, i32);
 
@@ -102,7 +102,7 @@ struct History {
     model: Model,
     chance: Chance,
     asked: BTreeMap<ReplyTo, Asked>,
-    epochs: [i16; PRODUCERS as usize],
+    epochs: [i16; PRODUCERS],
     value: i64,
     ended: usize,
     restarts: usize,
@@ -120,7 +120,7 @@ impl History {
             model: Model::default(),
             chance,
             asked: BTreeMap::new(),
-            epochs: [0; PRODUCERS as usize],
+            epochs: [0; PRODUCERS],
             value: 0,
             ended: 0,
             restarts: 0,
@@ -149,7 +149,7 @@ impl History {
     }
 
     fn producer(&mut self) -> Producer {
-        let at = usize::try_from(self.chance.below(3)).unwrap();
+        let at = usize::try_from(self.chance.below(PRODUCERS as u64)).unwrap();
         Producer::new(i64::try_from(at).unwrap(), self.epochs[at])
     }
 
@@ -254,15 +254,12 @@ impl History {
                 continue;
             };
             let asked = &self.asked[&to];
-            if std::env::var_os("TXN_MODEL_SEED").is_some() {
-                println!("{to:?} {asked:?}: {reply:?}");
-            }
             let is_done = match &reply {
                 Reply::Commit(outcome) => outcome.is_ok(),
                 Reply::OffsetDelete(outcome) => outcome.is_ok(),
-                Reply::EndTxn(outcome) => outcome.is_ok(),
-                Reply::DeleteGroup(outcome) => outcome.is_ok(),
-                Reply::TopicsDeleted(outcome) => outcome.is_ok(),
+                Reply::EndTxn(outcome)
+                | Reply::DeleteGroup(outcome)
+                | Reply::TopicsDeleted(outcome) => outcome.is_ok(),
                 _ => false,
             };
             if is_done {

@@ -360,7 +360,6 @@ pub(super) const ACCEPTED: &[(&str, Kind)] = &[
         "transaction.abort.timed.out.transaction.cleanup.interval.ms",
         Int,
     ),
-    ("transaction.max.timeout.ms", Int),
     ("transaction.partition.verification.enable", Bool),
     (
         "transaction.remove.expired.transaction.cleanup.interval.ms",
@@ -372,7 +371,6 @@ pub(super) const ACCEPTED: &[(&str, Kind)] = &[
     ("transaction.state.log.replication.factor", Int),
     ("transaction.state.log.segment.bytes", Int),
     ("transaction.two.phase.commit.enable", Bool),
-    ("transactional.id.expiration.ms", Int),
     ("unclean.leader.election.enable", Bool),
     ("unclean.leader.election.interval.ms", Long),
     ("unstable.api.versions.enable", Bool),

@@ -80,6 +80,13 @@ settings! {
     /// How often, in milliseconds, expired offsets are removed.
     "offsets.retention.check.interval.ms"
         offsets_retention_check_interval_ms: i64 = 600_000, 1..=i64::MAX;
+    /// How long, in milliseconds, each member may be silent after its group was loaded, at least;
+    /// it may be silent for longer where more was left of its session when the process stopped in
+    /// order, and for its whole session if it did not stop in order. Kafka grants the session
+    /// alone. A client must find us again in that time: librdkafka waits up to 10 s before it
+    /// connects once more (`reconnect.backoff.max.ms`), hence the default.
+    "session.grace.after.load.ms"
+        session_grace_after_load_ms: i32 = 10_000, 0..=i32::MAX;
     /// The longest metadata text of an offset, in UTF-16 units as Kafka counts it.
     "offset.metadata.max.bytes" offset_metadata_max_bytes: i32 = 4_096, 0..=i32::MAX;
     /// How long, in milliseconds, whoever waits for a write waits at most. It is then refused,
@@ -108,8 +115,8 @@ settings! {
     "auto.create.topics.enable" auto_create_topics_enable: bool = true, false..=true;
     /// Whether topics may be deleted.
     "delete.topic.enable" delete_topic_enable: bool = true, false..=true;
-    /// The bytes that each partition keeps, -1 for no limit. Kafka's default is -1; records are in
-    /// memory here, so the default is finite.
+    /// The bytes that each partition keeps, -1 for no limit. Kafka's default is -1; without
+    /// a data directory records are in memory, so the default is finite.
     "log.retention.bytes" log_retention_bytes: i64 = 64 * 1024 * 1024, -1..=i64::MAX;
     /// The largest record batch, in bytes.
     "message.max.bytes" message_max_bytes: i32 = 1_048_588, 0..=i32::MAX;
@@ -119,6 +126,13 @@ settings! {
     "max.incremental.fetch.session.cache.slots"
         max_incremental_fetch_session_cache_slots:
             i32 = 1_000, 0..=i32::MAX;
+
+    /// The longest timeout, in milliseconds, that a transactional producer may ask for.
+    "transaction.max.timeout.ms" transaction_max_timeout_ms: i32 = 900_000, 1..=i32::MAX;
+    /// How long, in milliseconds, a transactional id without a transaction is remembered.
+    "transactional.id.expiration.ms"
+        transactional_id_expiration_ms:
+            i32 = 604_800_000, 1..=i32::MAX;
 
     /// Shards, each an event loop of its own; 0 is one a core of the machine.
     "takhin.shards" takhin_shards: u32 = 0, 0..=4_096;
@@ -132,6 +146,8 @@ settings! {
     "takhin.offsets.max" takhin_offsets_max: u64 = 20_000_000, 1..=u64::MAX;
     /// The most offsets of one group.
     "takhin.offsets.per.group.max" takhin_offsets_per_group_max: u32 = 1_000_000, 1..=u32::MAX;
+    /// The most transactional ids of the node; one more is refused until others expire.
+    "takhin.transactional.ids.max" takhin_transactional_ids_max: u32 = 100_000, 1..=u32::MAX;
     /// The most requests of the node that wait for their answer at one time; at that number a
     /// connection that sends one more is closed.
     "takhin.requests.parked.max" takhin_requests_parked_max: u32 = 250_000, 1..=u32::MAX;

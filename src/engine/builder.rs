@@ -7,7 +7,7 @@ use super::{Engine, Inner};
 use crate::config::{Config, ConfigError};
 use crate::group::Rules;
 use crate::ids::ShardId;
-use crate::journal::{Journal, LoadError, MemoryJournal};
+use crate::journal::{Durability, Journal, LoadError, MemoryJournal};
 use crate::metrics::Metrics;
 use crate::session::Directory;
 use crate::shard::{Driver, Limits, Quota, Shard, Shared, start_driver};
@@ -35,7 +35,7 @@ pub enum OpenError {
         /// The shard.
         shard: ShardId,
         /// Why.
-        error: LoadError,
+        error: Arc<LoadError>,
     },
     /// The operating system gave no thread.
     Thread(std::io::Error),
@@ -60,6 +60,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     journal: Arc<dyn Journal>,
     driving: Driving,
+    load_later: bool,
 }
 
 impl Builder {
@@ -69,6 +70,7 @@ impl Builder {
             clock: Arc::new(SystemClock::new()),
             journal: Arc::new(MemoryJournal),
             driving: Driving::default(),
+            load_later: false,
         }
     }
 
@@ -93,12 +95,27 @@ impl Builder {
         self
     }
 
-    /// Loads every shard and opens the engine.
+    /// Does not load within [`Self::open`]: with [`Driving::Host`], one shard is loaded by each
+    /// [`Engine::load_next`], and all that are left by [`Engine::run_due`].
+    #[must_use]
+    pub fn load_later(mut self) -> Self {
+        self.load_later = true;
+        self
+    }
+
+    /// Opens the engine and has its shards loaded.
+    ///
+    /// With [`Driving::Threads`] each shard is loaded by its own thread, all at one time, and
+    /// serves as soon as it is: this returns at once, and until then requests are answered
+    /// [`Refusal::LoadInProgress`](crate::error::Refusal::LoadInProgress), heartbeats that all is
+    /// well. [`Engine::wait_until_loaded`] tells when, and what failed. With [`Driving::Host`],
+    /// and with a journal that is memory ([`Durability::Memory`], there is next to nothing to
+    /// load), everything is loaded when this returns, unless [`Self::load_later`] is set.
     ///
     /// # Errors
     ///
-    /// [`OpenError`] for a configuration that contradicts itself, a journal that cannot be read,
-    /// or a thread that cannot be had.
+    /// [`OpenError`] for a configuration that contradicts itself, a journal that cannot be read
+    /// (where it is read in here), or a thread that cannot be had.
     pub fn open(self) -> Result<Engine, OpenError> {
         self.config.validate().map_err(OpenError::Config)?;
         let config = &self.config;
@@ -115,18 +132,25 @@ impl Builder {
             write_timeout_ms: u64::try_from(config.offsets_commit_timeout_ms).unwrap_or(0),
         });
         let capacity = config.takhin_mailbox_capacity as usize;
-        let open = |index| {
-            let id = ShardId(index);
-            let now = self.clock.now();
-            Shard::open(id, rules(config), Arc::clone(&shared), capacity, now)
-                .map_err(|error| OpenError::Load { shard: id, error })
+        let now = self.clock.now();
+        let new = |index| {
+            let rules = rules(config);
+            Shard::new(ShardId(index), rules, Arc::clone(&shared), capacity, now)
         };
-        let opened = (0..shards).map(open).collect::<Result<Vec<_>, _>>()?;
-        let shards = opened.iter().map(|(shard, _)| Arc::clone(shard)).collect();
+        let opened: Vec<_> = (0..shards).map(new).collect();
+        let shards: Box<[_]> = opened.iter().map(|(shard, _)| Arc::clone(shard)).collect();
+        let is_memory = self.journal.durability() == Durability::Memory;
+        if !self.load_later && (is_memory || self.driving == Driving::Host) {
+            for shard in &shards {
+                shard.load();
+                failure_of(shard)?;
+            }
+        }
         start_drivers(self.driving, opened, &self.clock).map_err(OpenError::Thread)?;
         let durability = self.journal.durability();
         let inner = Inner {
             shards,
+            journal: self.journal,
             directory,
             clock: self.clock,
             metrics,
@@ -136,6 +160,16 @@ impl Builder {
             inner: Arc::new(inner),
         })
     }
+}
+
+/// Why the shard could not be loaded, if it is so.
+pub(super) fn failure_of(shard: &Shard) -> Result<(), OpenError> {
+    shard.gate().failure().map_or(Ok(()), |error| {
+        Err(OpenError::Load {
+            shard: shard.id(),
+            error: Arc::clone(error),
+        })
+    })
 }
 
 fn shard_count(config: &Config) -> u32 {
@@ -167,6 +201,7 @@ fn rules(config: &Config) -> Rules {
         retention_check_interval_ms: u64::try_from(config.offsets_retention_check_interval_ms)
             .unwrap_or(0),
         group_offsets_max: config.takhin_offsets_per_group_max as usize,
+        session_grace_after_load_ms: u64::try_from(config.session_grace_after_load_ms).unwrap_or(0),
     }
 }
 

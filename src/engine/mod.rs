@@ -7,12 +7,14 @@
 //! journal) are futures for any executor.
 
 mod builder;
+mod health;
 mod heartbeat;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use builder::{Builder, Driving, OpenError};
+pub use health::{Loading, ShardStatus};
 pub use heartbeat::{Heartbeat, MemberHandle};
 
 pub use crate::group::{
@@ -25,11 +27,12 @@ pub use crate::group::{
     TopicDeletion, TxnCommitRequest,
 };
 pub use crate::journal::Durability;
-pub use crate::shard::{Answer, Outcome};
+pub use crate::shard::{Answer, Outcome, ShardPhase};
 
 use crate::error::Refusal;
 use crate::group::{Request, TxnGroupsRequest};
-use crate::ids::{GroupId, ShardId};
+use crate::ids::GroupId;
+use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::session::Directory;
 use crate::shard::{Shard, shard_of};
@@ -46,6 +49,7 @@ pub struct Engine {
 
 struct Inner {
     shards: Box<[Arc<Shard>]>,
+    journal: Arc<dyn Journal>,
     directory: Arc<Directory>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
@@ -245,16 +249,6 @@ impl Engine {
     /// handle of the engine goes. Idempotent.
     pub fn shutdown(&self) {
         self.inner.shutdown();
-    }
-
-    /// The shards in which a step panicked: what lives there is not available until the process
-    /// starts anew.
-    pub fn failed_shards(&self) -> Vec<ShardId> {
-        let shards = self.inner.shards.iter();
-        shards
-            .filter(|shard| shard.has_failed())
-            .map(|shard| shard.id())
-            .collect()
     }
 
     fn shard(&self, group: &GroupId) -> &Shard {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::groups::{Group, Groups};
-use super::record::Record;
+use super::record::{OffsetValue, Record};
 use super::request::Producer;
+use crate::mutation;
 use crate::time::Now;
 
 impl Groups {
@@ -35,6 +36,12 @@ impl Groups {
                 value: Some(value),
             } => {
                 let facts = &mut self.group_for_facts(group, now).facts;
+                let forgotten = mutation::is("apply-forgets-the-leader-epoch");
+                let forgotten = forgotten.then(|| OffsetValue {
+                    leader_epoch: -1,
+                    ..value.clone()
+                });
+                let value = forgotten.as_ref().unwrap_or(value);
                 facts.offsets.insert(topic, *partition, value);
             }
             Record::Offset {
@@ -43,7 +50,9 @@ impl Groups {
                 partition,
                 value: None,
             } => {
-                if let Some(group) = self.find_mut(group) {
+                if let Some(group) = self.find_mut(group)
+                    && !mutation::is("apply-ignores-tombstones")
+                {
                     group.facts.offsets.remove(topic.as_str(), *partition);
                 }
             }
@@ -58,7 +67,10 @@ impl Groups {
                 let Some(found) = self.find_mut(group) else {
                     return;
                 };
-                let facts = std::mem::take(&mut found.facts);
+                let mut facts = std::mem::take(&mut found.facts);
+                if mutation::is("removed-groups-keep-offsets") {
+                    std::mem::swap(&mut found.facts.offsets, &mut facts.offsets);
+                }
                 for producer in facts.pending.producers() {
                     self.producers.closed(producer, group);
                 }
@@ -80,7 +92,9 @@ impl Groups {
         };
         let Some(value) = value else {
             let found = self.find_mut(id);
-            if found.is_some_and(|it| it.facts.pending.remove(topic, *partition, *producer)) {
+            if !mutation::is("apply-keeps-what-has-ended")
+                && found.is_some_and(|it| it.facts.pending.remove(topic, *partition, *producer))
+            {
                 self.producers.closed(*producer, id);
             }
             return;

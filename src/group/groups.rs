@@ -5,15 +5,17 @@ use std::collections::HashMap;
 use slab::Slab;
 
 use super::classic::{Classic, Running, Turn};
-use super::effects::{Effect, End, Full, GroupKey, Note, SeatId, Timer};
+use super::effects::{Effect, End, Full, GroupKey, Note, Timer};
 use super::facts::Facts;
 use super::offsets::fetch_from_nowhere;
 use super::producers::Producers;
+use super::quarantine::Quarantine;
 use super::reply::{LeftMember, Listed, Reply};
 use super::request::{CommitRequest, JoinRequest, LeaveRequest, ListRequest, ReplyTo, Request};
 use super::room::Room;
 use super::rules::Rules;
 use super::seats::Seats;
+use super::warm::Before;
 use super::{Phase, classic};
 use crate::error::Refusal;
 use crate::ids::{Generation, GroupId};
@@ -65,32 +67,23 @@ impl Group {
     }
 }
 
-/// What a session timer that fired means.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Due {
-    /// Nothing: the timer was overtaken, or the member's silence is explained.
-    Nothing,
-    /// The member was heard of; its timer is filed again.
-    Later,
-    /// The member is to be expired, if no beat comes in between.
-    Expire,
-}
-
 /// The groups of one shard.
 #[derive(Debug)]
 #[expect(clippy::struct_field_names, reason = "they are the groups")]
 pub struct Groups {
     rules: Rules,
-    stalls: Stalls,
+    pub(super) stalls: Stalls,
     groups: Slab<Group>,
     names: HashMap<GroupId, usize, foldhash::fast::RandomState>,
-    seats: Seats,
+    pub(super) seats: Seats,
     pub(super) producers: Producers,
     serials: u32,
     /// Committed offsets of all groups.
     pub(super) offsets: usize,
     /// Staged offsets of all groups.
     pub(super) pending: usize,
+    pub(super) quarantine: Quarantine,
+    pub(super) before: Before,
 }
 
 impl Groups {
@@ -109,7 +102,14 @@ impl Groups {
             serials: 0,
             offsets: 0,
             pending: 0,
+            quarantine: Quarantine::default(),
+            before: Before::default(),
         }
+    }
+
+    /// Forgets everything: what was replayed is of no use.
+    pub(crate) fn reset(&mut self) {
+        *self = Self::new(self.rules.clone());
     }
 
     /// How many groups there are.
@@ -246,6 +246,7 @@ impl Groups {
             producers,
             rules,
             stalls,
+            before: &self.before,
             now,
             fx,
         };
@@ -267,6 +268,10 @@ impl Groups {
     ) {
         if request.needs_name() && request.group().is_some_and(GroupId::is_empty) {
             let reply = request.refused(Refusal::InvalidGroupId);
+            return fx.push(Effect::Reply { to, reply });
+        }
+        if let Some(refusal) = self.quarantine.refusal(&request) {
+            let reply = request.refused(refusal);
             return fx.push(Effect::Reply { to, reply });
         }
         if let Some(id) = request.group()
@@ -451,52 +456,6 @@ impl Groups {
                 self.turn(group, now, fx, |turn| turn.retention_timer_fired(arming));
             }
         }
-    }
-
-    /// Whether a member's time is up, given the last beat that the side door heard.
-    ///
-    /// On [`Due::Expire`] the caller closes the side door for exactly that beat and calls
-    /// [`Self::expire`]; if a newer beat came in between it asks again.
-    pub fn session_due(
-        &mut self,
-        seat: SeatId,
-        arming: u32,
-        beat: Option<Tick>,
-        now: Now,
-        fx: &mut Vec<Effect>,
-    ) -> Due {
-        if !self.seats.is_current(seat, arming) {
-            return Due::Nothing;
-        }
-        let deadline = self.seats.deadline(seat, beat, &self.stalls);
-        if deadline > now.tick {
-            self.seats.refile(seat, deadline, fx);
-            return Due::Later;
-        }
-        let Some(place) = self.seats.get(seat) else {
-            return Due::Nothing;
-        };
-        let (key, member) = (place.group, place.member.clone());
-        if self.turn(key, now, fx, |turn| turn.is_waiting(&member)) == Some(true) {
-            // Armed anew when its request is answered.
-            self.seats.disarm(seat);
-            return Due::Nothing;
-        }
-        Due::Expire
-    }
-
-    /// Expires the member or pending member of that seat.
-    pub fn expire(&mut self, seat: SeatId, now: Now, fx: &mut Vec<Effect>) {
-        let Some(place) = self.seats.get(seat) else {
-            return;
-        };
-        let (key, member) = (place.group, place.member.clone());
-        self.turn(key, now, fx, |turn| turn.expire(&member));
-    }
-
-    /// Nobody was served for `length_ms` until now: deadlines that were running are extended.
-    pub fn stalled(&mut self, length_ms: u64, now: Now) {
-        self.stalls.note(now.tick, length_ms);
     }
 
     /// What has become of a group that was told to hold its requests: once the first of them may

@@ -11,10 +11,10 @@
 //!                 +--------------------------------------------+ ----> Effect::Seat, Publish ..
 //! ```
 //!
-//! A group has two halves. Its **facts** (committed offsets, the last persisted group metadata)
-//! change in one place only, [`Groups::apply`], which the live engine, recovery and every test
-//! share. Its **classic** half is the live state machine of the members: it never survives a
-//! restart by itself, it is revived from the facts.
+//! A group has two halves. Its **facts** (committed offsets, those that open transactions have
+//! staged, the last persisted group metadata) change in one place only, [`Groups::apply`], which
+//! the live engine, recovery and every test share. Its **classic** half is the live state machine
+//! of the members: it never survives a restart by itself, it is revived from the facts.
 //!
 //! A decision that must outlive us is *decided, appended, then settled*: the verb emits an
 //! [`Entry`] with its records and what is to follow, the journal makes it durable, and
@@ -34,6 +34,7 @@ mod groups;
 mod offsets;
 mod pending;
 mod producers;
+mod quarantine;
 mod record;
 mod refused;
 mod reply;
@@ -43,14 +44,16 @@ mod room;
 mod row;
 mod rules;
 mod seats;
+mod sessions;
 mod settle;
 mod sorted;
 mod subscription;
 mod txn;
+mod warm;
 
 pub use classic::{Phase, Replacement};
 pub use effects::{Cause, Effect, End, Entry, Full, GroupKey, Note, SeatId, Then, Timer, Why};
-pub use groups::{Due, Groups};
+pub use groups::Groups;
 pub use record::{
     GroupMetadata, MemberMetadata, OffsetMetadata, OffsetValue, PendingValue, Record,
 };
@@ -67,3 +70,5 @@ pub use request::{
 };
 pub use room::Room;
 pub use rules::Rules;
+pub use sessions::Due;
+pub use warm::Heard;

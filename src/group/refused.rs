@@ -4,6 +4,7 @@ use super::classic::refused as refused_join;
 use super::reply::Reply;
 use super::request::Request;
 use crate::error::Refusal;
+use crate::ids::GroupId;
 
 impl Request {
     /// Whether the empty string is no name for the group that is asked: a group of that name may
@@ -25,6 +26,19 @@ impl Request {
             | Self::List(_)
             | Self::TopicsDeleted(_) => false,
         }
+    }
+
+    /// The answer while the shard is loading. As Kafka, a heartbeat is told that all is well,
+    /// since nobody can say that it is not; an empty name is refused before anything is looked
+    /// for.
+    pub fn while_loading(&self) -> Reply {
+        if self.needs_name() && self.group().is_some_and(GroupId::is_empty) {
+            return self.refused(Refusal::InvalidGroupId);
+        }
+        if matches!(self, Self::Heartbeat(_)) {
+            return Reply::Heartbeat(Ok(()));
+        }
+        self.refused(Refusal::LoadInProgress)
     }
 
     /// The reply that refuses this request as a whole.

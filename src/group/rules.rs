@@ -19,6 +19,8 @@ pub struct Rules {
     pub retention_check_interval_ms: u64,
     /// Committed offsets in one group; a commit beyond it is refused as overloaded.
     pub group_offsets_max: usize,
+    /// `session.grace.after.load.ms`: how long each member may be silent after a load at least.
+    pub session_grace_after_load_ms: u64,
 }
 
 impl Rules {
@@ -38,6 +40,7 @@ impl Default for Rules {
             offsets_retention_ms: 10_080 * 60_000,
             retention_check_interval_ms: 600_000,
             group_offsets_max: 1_000_000,
+            session_grace_after_load_ms: 10_000,
         }
     }
 }

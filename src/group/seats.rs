@@ -16,8 +16,10 @@ pub(super) struct Seat {
     pub(super) member: MemberId,
     /// When the core itself last heard of the member, or reset its timer.
     heard_at: Tick,
-    /// How long it may be silent from then on.
-    timeout_ms: u64,
+    /// How long it may be silent from then on, in milliseconds.
+    silence_ms: u32,
+    /// How long it may be silent after each later beat: its session timeout.
+    timeout_ms: u32,
     /// When the filed timer fires, if one is filed.
     filed_at: Option<Tick>,
     /// The number of the filed timer.
@@ -46,6 +48,7 @@ impl Seats {
             group,
             member,
             heard_at: Tick(0),
+            silence_ms: 0,
             timeout_ms: 0,
             filed_at: None,
             arming: 0,
@@ -61,10 +64,24 @@ impl Seats {
 
     /// Grants the seat that much silence from now on.
     pub(super) fn arm(&mut self, seat: SeatId, timeout_ms: u64, now: Tick, fx: &mut Vec<Effect>) {
+        self.arm_first(seat, (timeout_ms, timeout_ms), now, fx);
+    }
+
+    /// Grants the seat another silence at first than after every later beat.
+    pub(super) fn arm_first(
+        &mut self,
+        seat: SeatId,
+        (silence_ms, timeout_ms): (u64, u64),
+        now: Tick,
+        fx: &mut Vec<Effect>,
+    ) {
+        let bounded = |ms| u32::try_from(ms).unwrap_or(u32::MAX);
         let place = &mut self.seats[seat.0 as usize];
         place.heard_at = now;
-        place.timeout_ms = timeout_ms;
-        let deadline = now + timeout_ms;
+        place.silence_ms = bounded(silence_ms);
+        place.timeout_ms = bounded(timeout_ms);
+        // A beat may come in at once, and be the last one.
+        let deadline = now + silence_ms.min(timeout_ms);
         // A timer that fires earlier will look again by itself.
         if place.filed_at.is_none_or(|filed| filed > deadline) {
             self.file(seat, deadline, fx);
@@ -96,13 +113,18 @@ impl Seats {
     /// nobody could be heard.
     pub(super) fn deadline(&self, seat: SeatId, beat: Option<Tick>, stalls: &Stalls) -> Tick {
         let place = &self.seats[seat.0 as usize];
-        let heard_at = beat.map_or(place.heard_at, |beat| beat.max(place.heard_at));
-        heard_at + place.timeout_ms + stalls.unserved_ms_since(heard_at)
+        let (heard_at, silence_ms) = match beat {
+            Some(beat) if beat > place.heard_at => (beat, place.timeout_ms),
+            Some(_) | None => (place.heard_at, place.silence_ms),
+        };
+        heard_at + u64::from(silence_ms) + stalls.unserved_ms_since(heard_at)
     }
 
     /// Files the timer again, later.
-    pub(super) fn refile(&mut self, seat: SeatId, deadline: Tick, fx: &mut Vec<Effect>) {
-        self.file(seat, deadline, fx);
+    pub(super) fn refile(&mut self, seat: SeatId, deadline: Tick, now: Tick, fx: &mut Vec<Effect>) {
+        // No later than a beat that comes in at once would want it.
+        let timeout_ms = u64::from(self.seats[seat.0 as usize].timeout_ms);
+        self.file(seat, deadline.min(now + timeout_ms), fx);
     }
 
     /// The filed timer has fired and is not to be filed again.

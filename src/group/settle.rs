@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use super::Phase;
 use super::classic::{Classic, Member, Turn};
-use super::effects::{Cause, Effect, End, Entry, Note, Then};
+use super::effects::{Cause, Effect, End, Entry, Note, SeatId, Then};
 use super::groups::Groups;
 use super::record::{GroupMetadata, Record};
 use super::reply::Reply;
 use super::request::{Client, Protocol, ReplyTo, TopicDeletion};
+use super::warm::Before;
 use crate::error::Refusal;
 use crate::ids::MemberId;
+use crate::mutation;
 use crate::time::{Now, WallMs};
 
 impl Groups {
@@ -24,7 +26,7 @@ impl Groups {
         now: Now,
         fx: &mut Vec<Effect>,
     ) {
-        if outcome.is_ok() {
+        if outcome.is_ok() || mutation::is("what-failed-is-applied") {
             for record in &entry.records {
                 self.apply(record, now);
             }
@@ -88,14 +90,15 @@ impl Groups {
 
     /// Brings the groups to life after their records were replayed: specification 2.12.
     ///
-    /// A group with members is Stable with its last assignment, each member with a session from
-    /// now on; any other is Empty.
+    /// A group with members is Stable with its last assignment, each member with what was left of
+    /// its session ([`Self::was_heard`]) or else with a session from now on; any other is Empty.
     pub fn revive(&mut self, now: Now, fx: &mut Vec<Effect>) {
         self.forget_traceless();
         for key in self.keys() {
             fx.push(Effect::Note(Note::GroupCreated));
             self.turn(key, now, fx, |turn| turn.revive());
         }
+        self.before = Before::default();
     }
 }
 
@@ -283,7 +286,17 @@ impl Turn<'_> {
             member: member.member.clone(),
             instance: member.instance.clone(),
         });
-        self.arm_session(member.member.as_str());
+        self.arm_revived(seat, member);
+    }
+
+    fn arm_revived(&mut self, seat: SeatId, member: &super::MemberMetadata) {
+        let timeout_ms = u64::try_from(member.session_timeout_ms).unwrap_or(0);
+        let known = (&member.member, timeout_ms);
+        let left_ms = self
+            .before
+            .session_left_ms(&self.group.id, known, self.rules, self.now.wall);
+        self.seats
+            .arm_first(seat, (left_ms, timeout_ms), self.now.tick, self.fx);
     }
 }
 

@@ -1,7 +1,8 @@
 //! The journal that keeps nothing.
 
-use super::{Batch, Done, Durability, Journal, LoadError};
-use crate::group::Record;
+use std::ops::ControlFlow;
+
+use super::{Batch, Done, Durability, Journal, LoadError, Loaded};
 use crate::ids::ShardId;
 
 /// Settles every batch at once and keeps nothing: groups and offsets end with the process.
@@ -13,7 +14,11 @@ impl Journal for MemoryJournal {
         done.settle(Ok(()));
     }
 
-    fn load(&self, _shard: ShardId, _each: &mut dyn FnMut(Record)) -> Result<(), LoadError> {
+    fn load(
+        &self,
+        _shard: ShardId,
+        _each: &mut dyn FnMut(Loaded) -> ControlFlow<()>,
+    ) -> Result<(), LoadError> {
         Ok(())
     }
 

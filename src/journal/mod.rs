@@ -8,18 +8,25 @@
 //! on; the journal writes it, in order, and settles its [`Done`] from whatever thread it likes.
 //! The outcome arrives at the shard as an event like any other. A `Done` that is dropped counts
 //! as failed, so that no answer waits forever.
+//!
+//! | what | kept |
+//! | --- | --- |
+//! | offsets, staged offsets; generation, members and assignments of a group | as records: durable before they are told |
+//! | when each member was last heard of | best effort, at an orderly stop only ([`Journal::keep_heard`]) |
+//! | parked joins and syncs, member ids handed out and not used, rebalances under way | not at all, as in Kafka |
 
 mod memory;
 pub mod schema;
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Weak;
 
 pub use memory::MemoryJournal;
 
 use crate::error::Refusal;
-use crate::group::{Entry, Record};
-use crate::ids::ShardId;
+use crate::group::{Entry, Heard, Record};
+use crate::ids::{GroupId, ShardId};
 
 /// What a journal promises about a settled batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,6 +67,8 @@ pub enum LoadError {
     Io(std::io::Error),
     /// The log is damaged: where, and how.
     Corrupt(String),
+    /// It was broken off: the engine was shut down meanwhile, or a step of it panicked.
+    Interrupted,
 }
 
 impl fmt::Display for LoadError {
@@ -67,6 +76,7 @@ impl fmt::Display for LoadError {
         match self {
             Self::Io(error) => write!(f, "the journal could not be read: {error}"),
             Self::Corrupt(what) => write!(f, "the journal is damaged: {what}"),
+            Self::Interrupted => f.write_str("the load was broken off"),
         }
     }
 }
@@ -75,9 +85,31 @@ impl std::error::Error for LoadError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io(error) => Some(error),
-            Self::Corrupt(_) => None,
+            Self::Corrupt(_) | Self::Interrupted => None,
         }
     }
+}
+
+/// One thing that a load hands out; [`schema::loaded`] makes it of a stored key and value.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Loaded {
+    /// A record.
+    Record(Record),
+    /// A record of that group which cannot be read. Unless a later record has the same key the
+    /// group is quarantined: nothing is known for certain of it, so that nothing is answered for
+    /// it and nothing written, while all others serve.
+    Unreadable {
+        /// The group.
+        group: GroupId,
+        /// The key as it is stored.
+        key: Vec<u8>,
+        /// Why it cannot be read.
+        reason: String,
+    },
+    /// What [`Journal::keep_heard`] was given by the shard's previous owner; only as long as it
+    /// holds: not after the shard was loaded once more.
+    Heard(Heard),
 }
 
 /// A log of records, one sequence a shard.
@@ -94,13 +126,29 @@ pub trait Journal: Send + Sync + fmt::Debug {
     /// read will show the failed one.
     fn append(&self, batch: Batch<'_>, done: Done);
 
-    /// Reads back what is durable of a shard, in order.
+    /// Reads back what is durable of a shard, in order, until there is no more or `each` breaks
+    /// off. May be called for several shards at one time, by a thread each.
     ///
     /// # Errors
     ///
     /// [`LoadError`] when the log cannot be read or is damaged; what was handed out until then
-    /// must not be used.
-    fn load(&self, shard: ShardId, each: &mut dyn FnMut(Record)) -> Result<(), LoadError>;
+    /// must not be used. A record that is whole but says nothing that we understand is no such
+    /// damage, as long as its group is known: [`Loaded::Unreadable`].
+    fn load(
+        &self,
+        shard: ShardId,
+        each: &mut dyn FnMut(Loaded) -> ControlFlow<()>,
+    ) -> Result<(), LoadError>;
+
+    /// Keeps for the next load when the members of a shard were last heard of, as well as can be
+    /// done; told once, when the shard is given up in order. By default it is forgotten.
+    fn keep_heard(&self, _shard: ShardId, _heard: &[Heard]) {}
+
+    /// Whether batches can still be made durable. A journal that is not healthy refuses them,
+    /// and stays so until it was opened again; it can still be read. By default always.
+    fn is_healthy(&self) -> bool {
+        true
+    }
 
     /// What a settled batch may be relied on for.
     fn durability(&self) -> Durability;

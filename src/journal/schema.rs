@@ -25,8 +25,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Loaded;
 use crate::group::{GroupMetadata, MemberMetadata, OffsetValue, PendingValue, Record};
-use crate::ids::{Generation, ProducerEpoch, ProducerId, TopicId};
+use crate::ids::{Generation, GroupId, ProducerEpoch, ProducerId, TopicId};
+use crate::mutation;
 use crate::time::WallMs;
 use crate::wire::codec::NEVER;
 use crate::wire::{DecodeError, EncodeError, Message, Reader, Writer, schema};
@@ -237,7 +239,7 @@ fn append_pending(value: &PendingValue, out: &mut Vec<u8>) -> Result<(), EncodeE
     let staged = StagedValue {
         producer_epoch: value.epoch.0,
         order: value.order.cast_signed(),
-        is_overtaken: value.is_overtaken,
+        is_overtaken: value.is_overtaken && !mutation::is("the-log-forgets-overtaken"),
         offset: &inner,
     };
     versioned(PENDING_PLAIN, &staged, out)
@@ -330,6 +332,35 @@ pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Record, SchemaError> {
         }
         unknown => Err(SchemaError::UnknownType(unknown)),
     }
+}
+
+/// Reads a record for a load. `None`: of a type that is not known, which Kafka's loader skips, too.
+///
+/// # Errors
+///
+/// [`SchemaError::Damaged`] where not even the group can be told: then no group is safe from what
+/// the record said, and the load must fail.
+pub fn loaded(key: &[u8], value: Option<&[u8]>) -> Result<Option<Loaded>, SchemaError> {
+    match decode(key, value) {
+        Ok(record) => Ok(Some(Loaded::Record(record))),
+        Err(SchemaError::UnknownType(_)) => Ok(None),
+        Err(error @ SchemaError::Damaged(_)) => {
+            let group = group_of(key).map_err(|_| error)?;
+            Ok(Some(Loaded::Unreadable {
+                group,
+                key: key.to_vec(),
+                reason: error.to_string(),
+            }))
+        }
+    }
+}
+
+/// The group of a key, whatever follows it: every known type begins with it.
+fn group_of(key: &[u8]) -> Result<GroupId, DecodeError> {
+    let mut reader = Reader::new(key);
+    reader.i16()?;
+    let key = GroupMetadataKey::decode_from(&mut reader, GROUP)?;
+    Ok(key.group.into())
 }
 
 fn read_offset(bytes: &[u8]) -> Result<OffsetValue, DecodeError> {
@@ -536,5 +567,27 @@ mod tests {
         assert_eq!(decode(&[0, 3], None), Err(SchemaError::UnknownType(3)));
         assert!(decode(&encoded.key[..3], None).is_err());
         assert!(decode(&encoded.key, Some(b"\0\x09")).is_err());
+    }
+
+    #[test]
+    fn a_damaged_record_is_put_down_to_its_group_as_long_as_that_can_be_read() {
+        let encoded = encode(&offset(Some(value()))).unwrap();
+        let (key, value) = (encoded.key, encoded.value.unwrap());
+        let of = |key: &[u8], value: &[u8]| match loaded(key, Some(value)) {
+            Ok(Some(Loaded::Unreadable { group, .. })) => Some(group),
+            _ => None,
+        };
+        assert_eq!(of(&key, &value[..5]), Some("g".into()));
+        assert_eq!(of(&key, b"\0\x09"), Some("g".into()));
+        // The type and the group have five bytes.
+        for cut in 0..key.len() {
+            let expected = (cut >= 5).then(|| "g".into());
+            assert_eq!(of(&key[..cut], &value), expected, "{cut}");
+        }
+        assert!(matches!(
+            loaded(&key[..4], None),
+            Err(SchemaError::Damaged(_))
+        ));
+        assert_eq!(loaded(&[0, 3], None), Ok(None));
     }
 }

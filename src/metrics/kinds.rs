@@ -95,6 +95,8 @@ kinds! {
         GroupFull "group_full",
         /// The group has its most requests waiting for its removal.
         GroupBusy "group_busy",
+        /// The shard is being loaded; heartbeats are told meanwhile that all is well.
+        Loading "loading",
         /// The shard failed and takes no more work.
         ShardFailed "shard_failed",
         /// The journal takes too long, and nothing can be decided meanwhile.
@@ -193,6 +195,10 @@ kinds! {
         DescribeCluster "DescribeCluster",
         /// `DescribeProducers` (61).
         DescribeProducers "DescribeProducers",
+        /// `DescribeTransactions` (65).
+        DescribeTransactions "DescribeTransactions",
+        /// `ListTransactions` (66).
+        ListTransactions "ListTransactions",
         /// `ConsumerGroupHeartbeat` (68).
         ConsumerGroupHeartbeat "ConsumerGroupHeartbeat",
         /// `ConsumerGroupDescribe` (69).

@@ -15,6 +15,8 @@ pub struct ShardMetrics {
     pub members: Gauge,
     /// Committed offsets of all groups.
     pub offsets: Gauge,
+    /// Offsets that open transactions have staged.
+    pub offsets_staged: Gauge,
     /// Joins and syncs that wait for their answer.
     pub parked: Gauge,
     /// Rebalances that ended with a new generation.
@@ -25,6 +27,12 @@ pub struct ShardMetrics {
     pub offset_expirations: Counter,
     /// Offsets that were deleted by request or with their group.
     pub offset_deletions: Counter,
+    /// How long the load took, in milliseconds; 0 until it is done.
+    pub load_ms: Gauge,
+    /// Records that the load applied; 0 until it is done.
+    pub load_records: Gauge,
+    /// Groups of which a record could not be read when the shard was loaded.
+    pub groups_quarantined: Gauge,
     /// Events in the mailbox when it was last looked at.
     pub mailbox_depth: Gauge,
     /// Events taken from the mailbox.

@@ -127,6 +127,12 @@ impl Metrics {
         )?;
         let offsets = self.gauge(|shard| &shard.offsets);
         one(f, "takhin_offsets", "gauge", "Committed offsets.", offsets)?;
+        let quarantined = self.gauge(|shard| &shard.groups_quarantined);
+        let help = "Groups that are not available because a record of them cannot be read.";
+        one(f, "takhin_groups_quarantined", "gauge", help, quarantined)?;
+        let staged = self.gauge(|shard| &shard.offsets_staged);
+        let help = "Offsets that open transactions have staged.";
+        one(f, "takhin_offsets_staged", "gauge", help, staged)?;
         let parked = self.gauge(|shard| &shard.parked);
         let help = "Joins and syncs that wait for their answer.";
         one(f, "takhin_group_requests_parked", "gauge", help, parked)?;
@@ -190,6 +196,13 @@ impl Metrics {
         let name = "takhin_shard_events_total";
         head(f, name, "counter", "Events that the shard took.")?;
         self.each_shard(f, name, |shard| shard.events.value())?;
+        let name = "takhin_shard_load_seconds";
+        head(f, name, "gauge", "How long the shard's load took.")?;
+        let load_ms = |shard: &ShardMetrics| u64::try_from(shard.load_ms.value()).unwrap_or(0);
+        self.each_shard(f, name, |shard| Seconds(load_ms(shard)))?;
+        let name = "takhin_shard_load_records";
+        head(f, name, "gauge", "Records that the shard's load applied.")?;
+        self.each_shard(f, name, |shard| shard.load_records.value())?;
         let name = "takhin_loop_stalls_total";
         head(
             f,

@@ -43,6 +43,8 @@ pub(super) fn of(frame: &[u8]) -> Api {
         47 => Api::OffsetDelete,
         60 => Api::DescribeCluster,
         61 => Api::DescribeProducers,
+        65 => Api::DescribeTransactions,
+        66 => Api::ListTransactions,
         68 => Api::ConsumerGroupHeartbeat,
         69 => Api::ConsumerGroupDescribe,
         71 => Api::GetTelemetrySubscriptions,

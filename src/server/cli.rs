@@ -15,7 +15,7 @@ use crate::config::{Config, ConfigBuilder, ConfigError, Properties, PropertiesEr
 /// Kafka's broker properties are accepted by their own names, in a file and by --set; one that
 /// means nothing here is taken with a warning. Later wins: defaults, file, --set.
 #[derive(Parser, Debug)]
-#[command(name = "takhin-coordinator", version)]
+#[command(name = "takhin-coordinator", version, after_help = TOOLS)]
 pub(super) struct Cli {
     /// What to do.
     #[arg(value_enum, default_value = "serve")]
@@ -203,6 +203,9 @@ fn assignment(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| "expected PROPERTY=VALUE, such as group.max.size=100".to_owned())?;
     Ok((key.trim().to_owned(), value.to_owned()))
 }
+
+/// They have command lines of their own.
+const TOOLS: &str = "Offline tools: inspect, export, import (each with a --help of its own).";
 
 /// Far more than any `server.properties` has.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;

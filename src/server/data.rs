@@ -3,25 +3,29 @@
 //! ```text
 //!   DIR/groups     the journal of groups and offsets
 //!   DIR/topics     topics and their records
+//!   DIR/transactions     who is in which transaction
 //! ```
 //!
 //! A directory that is refused is left as it was, to the byte.
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::cli::RepairMode;
 use crate::config::Config;
 use crate::store::{DiskJournal, OpenError, Repair, StoreConfig};
 use crate::topics::{self, DiskConfig, Topics, TopicsConfig};
+use crate::txn::{self, Coordinator};
 
 /// What a data directory holds, opened.
 #[derive(Debug)]
 pub(super) struct Data {
     pub(super) journal: Arc<DiskJournal>,
     pub(super) topics: Topics,
+    /// Where transactions are, and what is to be done about damage.
+    pub(super) transactions: (PathBuf, txn::Damage),
 }
 
 impl Data {
@@ -56,12 +60,22 @@ impl Data {
             },
             ..DiskConfig::default()
         };
+        let transactions = dir.join(TRANSACTIONS);
+        let damage = match repair {
+            RepairMode::Refuse => txn::Damage::Refuse,
+            RepairMode::Quarantine => txn::Damage::CutOff,
+        };
+        Coordinator::examine(&transactions, damage).map_err(DataError::Transactions)?;
         let examined = Topics::examine(dir.join(TOPICS), topics, disk);
         let examined = examined.map_err(DataError::Topics)?;
         let journal = DiskJournal::open(&groups, store, config.takhin_shards);
         let journal = Arc::new(journal.map_err(DataError::Groups)?);
         let topics = examined.open().map_err(DataError::Topics)?;
-        Ok(Self { journal, topics })
+        Ok(Self {
+            journal,
+            topics,
+            transactions: (transactions, damage),
+        })
     }
 }
 
@@ -75,7 +89,10 @@ fn refuse_alien(dir: &Path) -> Result<(), DataError> {
     let mut is_empty = true;
     for entry in entries {
         let name = entry.map_err(DataError::Unreadable)?.file_name();
-        if [GROUPS, TOPICS].iter().any(|ours| name == *ours) {
+        if [GROUPS, TOPICS, TRANSACTIONS]
+            .iter()
+            .any(|ours| name == *ours)
+        {
             return Ok(());
         }
         // A file system of its own has this one from the start.
@@ -104,6 +121,8 @@ pub(super) enum DataError {
     Groups(OpenError),
     /// The topics.
     Topics(topics::OpenError),
+    /// The log of transactions.
+    Transactions(txn::OpenError),
 }
 
 impl fmt::Display for DataError {
@@ -117,6 +136,10 @@ impl fmt::Display for DataError {
             Self::Topics(error @ topics::OpenError::Corrupt(_)) => {
                 write!(f, "in '{TOPICS}', {error}; {HINT}")
             }
+            Self::Transactions(error @ txn::OpenError::Damaged { .. }) => {
+                write!(f, "{error}; {HINT}")
+            }
+            Self::Transactions(error) => error.fmt(f),
             Self::Topics(error) => write!(f, "in '{TOPICS}', {error}"),
             Self::Groups(error) => write!(f, "in '{GROUPS}', {error}"),
         }
@@ -126,3 +149,4 @@ impl fmt::Display for DataError {
 const HINT: &str = "'--repair quarantine' skips what is damaged, where that can be done";
 const GROUPS: &str = "groups";
 const TOPICS: &str = "topics";
+const TRANSACTIONS: &str = "transactions";

@@ -25,6 +25,7 @@ mod dispatch;
 mod frames;
 mod input;
 mod listener;
+mod offline;
 mod process;
 mod service;
 
@@ -35,7 +36,7 @@ mod listener_tests;
 #[cfg(test)]
 mod testing;
 
-pub use dispatch::{Broker, Remembered};
+pub use dispatch::{Broker, OffsetsTopic, Remembered};
 pub use listener::Server;
 pub use process::main;
 pub use service::{Answer, Handled, Peer, Service};

@@ -5,10 +5,12 @@
 //! | 0 | stopped by SIGTERM or SIGINT |
 //! | 1 | it could not start or go on, or a second signal cut the stop short |
 //! | 2 | a flag, file or value is wrong |
+//!
+//! Those of the offline tools stand in `offline`.
 
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,18 +22,23 @@ use tracing_subscriber::EnvFilter;
 
 use super::admin::Admin;
 use super::cli::{Cli, Command, HostPort, StartError};
-use super::data::Data;
-use super::dispatch::Broker;
+use super::data::{Data, DataError};
+use super::dispatch::{Broker, OffsetsTopic};
 use super::listener::Server;
+use super::offline;
 use crate::config::Config;
 use crate::engine::Durability;
 use crate::engine::Engine;
 use crate::topics::{Topics, TopicsConfig};
+use crate::txn::{self, Coordinator};
 
 /// Runs the `takhin-coordinator` binary: reads the command line, serves, and gives the exit code.
 ///
 /// Installs a tracing subscriber and signal handlers, so it belongs into a `main`.
 pub fn main() -> ExitCode {
+    if let Some(code) = offline::run() {
+        return code;
+    }
     let cli = Cli::parse();
     let (config, ignored) = match cli.config() {
         Ok(config) => config,
@@ -80,16 +87,23 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let mut builder = Engine::builder(config.clone());
-    let topics = Arc::new(match data {
+    let (topics, transactions, shown) = match data {
         Some(data) => {
+            let shown = OffsetsTopic::new(Arc::clone(&data.journal), config.takhin_shards);
             builder = builder.journal(data.journal);
-            data.topics
+            let topics = data.topics.with_internal(shown.summary());
+            (topics, Some(data.transactions), Some(shown))
         }
-        None => Topics::new(topics(&config)),
-    });
+        None => (Topics::new(topics(&config)), None, None),
+    };
+    let topics = Arc::new(topics);
     let engine = match builder.open() {
         Ok(engine) => engine,
         Err(error) => return fail(&format!("cannot start the engine: {error}")),
+    };
+    let transactions = match open_transactions(cli, transactions, &config, &engine) {
+        Ok(transactions) => Arc::new(transactions),
+        Err(error) => return refuse(&error),
     };
     say_durability(cli, &engine);
     let metrics = Arc::clone(engine.metrics());
@@ -102,18 +116,33 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
     }
     let clock = Arc::clone(engine.clock());
     let advertised = cli.advertise.as_ref().map(|it| (it.host.clone(), it.port));
-    let broker = Broker::new(engine, topics, config.clone(), advertised);
+    let broker = Broker::new(
+        engine.clone(),
+        topics,
+        transactions,
+        config.clone(),
+        advertised,
+    );
+    let broker = broker.with_offsets_topic(shown);
+    tokio::spawn(broker.carry_out_transactions());
     let server = Server::start(broker, listeners, &config, metrics, clock);
     admin.set_ready(true);
     announce(&addresses);
     signals.next().await;
     tracing::info!("stopping");
     admin.set_ready(false);
+    stop(server, &engine, &mut signals).await
+}
+
+/// Stops in order, or at once by a second signal.
+async fn stop(server: Server<Broker>, engine: &Engine, signals: &mut Signals) -> ExitCode {
     tokio::select! {
         all_answered = server.stop(STOP_TIME_MAX) => {
             if !all_answered {
                 tracing::warn!("some connections were cut off");
             }
+            engine.shutdown();
+            engine.stopped().await;
             ExitCode::SUCCESS
         }
         () = signals.next() => fail("stopped at once by a second signal"),
@@ -132,16 +161,36 @@ fn open_data(cli: &Cli, config: &mut Config) -> Result<Option<Data>, StartError>
         .map_err(|error| StartError::DataDir(dir.display().to_string(), error))
 }
 
+/// The transactions, in the data directory if there is one.
+fn open_transactions(
+    cli: &Cli,
+    place: Option<(PathBuf, txn::Damage)>,
+    config: &Config,
+    engine: &Engine,
+) -> Result<Coordinator, StartError> {
+    let limits = txn::Limits {
+        timeout_ms_max: config.transaction_max_timeout_ms,
+        expiration_ms: config.transactional_id_expiration_ms,
+        ids_max: usize::try_from(config.takhin_transactional_ids_max).unwrap_or(usize::MAX),
+        ..txn::Limits::default()
+    };
+    let (dir, damage) = place.unzip();
+    let damage = damage.unwrap_or_default();
+    Coordinator::open(dir.as_deref(), damage, limits, engine.now()).map_err(|error| {
+        let dir = cli.data_dir.as_deref().unwrap_or_else(|| Path::new(""));
+        StartError::DataDir(dir.display().to_string(), DataError::Transactions(error))
+    })
+}
+
 /// What an acknowledgement is worth.
 fn say_durability(cli: &Cli, engine: &Engine) {
     let dir = cli.data_dir.as_deref().map(Path::display);
-    match (engine.durability(), dir) {
-        (Durability::LocalFsync, Some(dir)) => {
-            tracing::info!("durability LocalFsync: what is acknowledged was synced to '{dir}'");
-        }
-        _ => tracing::info!(
+    if let (Durability::LocalFsync, Some(dir)) = (engine.durability(), dir) {
+        tracing::info!("durability LocalFsync: what is acknowledged was synced to '{dir}'");
+    } else {
+        tracing::info!(
             "durability Memory: groups, offsets and records are in memory and end with this process"
-        ),
+        );
     }
 }
 
@@ -217,7 +266,7 @@ fn announce(addresses: &[SocketAddr]) {
     let _ = stdout.flush();
 }
 
-fn log_to_stderr() {
+pub(super) fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     // An embedding test may have installed one before; then that one stays.
     let _ = tracing_subscriber::fmt()
@@ -238,7 +287,7 @@ fn fail(error: &str) -> ExitCode {
 }
 
 /// Errors that end the process are one sentence, whatever the log level.
-fn complain(sentence: &str) {
+pub(super) fn complain(sentence: &str) {
     let _ = writeln!(io::stderr(), "error: {sentence}");
 }
 

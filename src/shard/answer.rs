@@ -124,6 +124,10 @@ impl<T: Outcome> Answer<T> {
         }
     }
 
+    pub(crate) fn replied(reply: Reply) -> Self {
+        Self::ready(outcome_of(Some(reply)))
+    }
+
     pub(crate) fn waiting(receiver: oneshot::Receiver<Reply>) -> Self {
         Self {
             state: State::Waiting(receiver),

@@ -24,8 +24,13 @@ pub(crate) fn start(
 
 fn drive(shard: &Weak<Shard>, bell: &Driver, clock: &dyn Clock) {
     while let Some(shard) = shard.upgrade() {
-        let now = clock.now();
-        let next = shard.drive(now);
+        let mut now = clock.now();
+        let mut next = shard.drive(now);
+        // Held until nothing is left to do: the engine may be gone, and its close be what waits.
+        while next == Drive::Again {
+            now = clock.now();
+            next = shard.drive(now);
+        }
         drop(shard);
         match next {
             Drive::Again => {}

@@ -12,13 +12,17 @@
 //! lock; not for a slow client, whose answer goes into a slot of its own. While two batches are on
 //! their way to the journal nothing more is decided, and what comes waits in the mailbox; at the
 //! mailbox's bound requests are refused as overloaded.
+//!
+//! Until the shard is loaded its [`gate`] is shut: requests are answered there, and none is queued.
 
 mod answer;
 mod doors;
 mod driver;
 mod event;
+mod gate;
 mod in_flight;
 mod limits;
+mod load;
 #[cfg(all(test, loom))]
 mod loom_models;
 mod mailbox;
@@ -32,6 +36,7 @@ mod worker;
 
 pub use answer::{Answer, Outcome};
 pub(crate) use driver::start as start_driver;
+pub use gate::ShardPhase;
 pub(crate) use limits::{Limits, Quota};
 pub use mailbox::{Batch, Mailbox, MailboxConfig, Rejected};
 pub use ownership::{Drive, Driver, Ran, ShardLoop, Turn};

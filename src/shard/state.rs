@@ -16,7 +16,7 @@ use crate::group::{
     Due, Effect, Entry, Groups, Reply, ReplyTo, Request, Room, Rules, SeatId, Timer,
 };
 use crate::ids::ShardId;
-use crate::journal::{Batch, Done, Journal, LoadError, Outcomes, Ticket};
+use crate::journal::{Batch, Done, Journal, Outcomes, Ticket};
 use crate::metrics::{GroupPhase, Metrics, RefusalCause, ShardMetrics};
 use crate::session::Directory;
 use crate::time::{Clock, Now, Tick, Wheel, WheelConfig};
@@ -47,9 +47,9 @@ pub(crate) struct Shared {
 /// Everything that one shard owns. Whoever holds it is the shard.
 #[derive(Debug)]
 pub(crate) struct ShardState {
-    id: ShardId,
-    shared: Arc<Shared>,
-    groups: Groups,
+    pub(super) id: ShardId,
+    pub(super) shared: Arc<Shared>,
+    pub(super) groups: Groups,
     wheel: Wheel<Timer>,
     doors: Doors,
     waiting: Slab<oneshot::Sender<Reply>>,
@@ -62,15 +62,17 @@ pub(crate) struct ShardState {
     last_index: u64,
     /// The shard was given up: everything is refused with this.
     closed: Option<Refusal>,
+    /// It was loaded: what it knows is worth keeping.
+    pub(super) is_alive: bool,
     /// The time of the latest turn.
-    latest: Now,
+    pub(super) latest: Now,
     /// Where the timers stand that wait for a mailbox which is never empty.
     backlog: Option<Backlog>,
     /// New offsets that are on their way to the journal.
     promised: usize,
     /// What this shard holds of the limits that all shards share.
     taken: Counts,
-    fx: Vec<Effect>,
+    pub(super) fx: Vec<Effect>,
     fired: Vec<Timer>,
     /// Armed for no later than the step that armed them; at most one a seat and three a group.
     due: VecDeque<Timer>,
@@ -102,6 +104,7 @@ impl ShardState {
             term: 1,
             last_index: 0,
             closed: None,
+            is_alive: false,
             latest: now,
             backlog: None,
             promised: 0,
@@ -112,23 +115,8 @@ impl ShardState {
         }
     }
 
-    fn metrics(&self) -> &ShardMetrics {
+    pub(super) fn metrics(&self) -> &ShardMetrics {
         self.shared.metrics.shard(self.id.0 as usize)
-    }
-
-    /// Replays the journal and brings the groups to life.
-    ///
-    /// # Errors
-    ///
-    /// As [`Journal::load`]; the shard must not be used then.
-    pub(crate) fn load(&mut self, now: Now) -> Result<(), LoadError> {
-        let journal = Arc::clone(&self.shared.journal);
-        journal.load(self.id, &mut |record| self.groups.apply(&record, now))?;
-        let mut fx = std::mem::take(&mut self.fx);
-        self.groups.revive(now, &mut fx);
-        self.carry_out(fx, now);
-        self.account();
-        Ok(())
     }
 
     /// Begins a turn. Answers with its time, which is never before that of the turn before:
@@ -274,7 +262,7 @@ impl ShardState {
     }
 
     /// Sets what was taken of the shared limits against what a step came to.
-    fn account(&mut self) {
+    pub(super) fn account(&mut self) {
         let owed = Counts {
             groups: self.groups.len(),
             seats: self.groups.seats(),
@@ -290,6 +278,7 @@ impl ShardState {
         let metrics = self.metrics();
         metrics.members.set(shown(owed.seats));
         metrics.offsets.set(shown(self.groups.offsets()));
+        metrics.offsets_staged.set(shown(self.groups.pending()));
         metrics.parked.set(shown(self.waiting.len()));
     }
 
@@ -439,7 +428,7 @@ impl ShardState {
     }
 
     /// Does what was decided, in order, and keeps the emptied list for the next step.
-    fn carry_out(&mut self, mut fx: Vec<Effect>, now: Now) {
+    pub(super) fn carry_out(&mut self, mut fx: Vec<Effect>, now: Now) {
         for effect in fx.drain(..) {
             match effect {
                 Effect::Reply { to, reply } => self.reply(to, reply),
@@ -550,6 +539,10 @@ impl ShardState {
     /// are refused.
     fn close(&mut self, refusal: Refusal, now: Now) {
         self.closed = Some(refusal);
+        if self.is_alive {
+            let heard = self.groups.heard(|seat| self.doors.last_beat(seat), now);
+            self.shared.journal.keep_heard(self.id, &heard);
+        }
         let mut fx = std::mem::take(&mut self.fx);
         self.groups.unload(now, &mut fx);
         self.carry_out(fx, now);
@@ -569,6 +562,7 @@ impl Drop for ShardState {
         let metrics = self.metrics();
         metrics.members.set(0);
         metrics.offsets.set(0);
+        metrics.offsets_staged.set(0);
         metrics.parked.set(0);
         for phase in GroupPhase::ALL {
             metrics.groups(*phase).set(0);

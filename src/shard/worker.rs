@@ -6,12 +6,13 @@ use tokio::sync::oneshot;
 
 use super::answer::{Answer, Outcome};
 use super::event::Event;
+use super::gate::{Gate, ShardPhase};
 use super::mailbox::{Batch, MailboxConfig, Rejected};
 use super::ownership::{Drive, Driver, Ran, ShardLoop, Turn};
 use super::state::{ShardState, Shared};
 use crate::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::error::Refusal;
-use crate::group::{Request, Rules};
+use crate::group::{Reply, Request, Rules};
 use crate::ids::ShardId;
 use crate::journal::{LoadError, Outcomes, Ticket};
 use crate::metrics::{RefusalCause, ShardMetrics};
@@ -33,19 +34,20 @@ pub(crate) struct Shard {
     /// Whether it was given up. Written by whoever does it first, so that the control lane holds
     /// one such event at most.
     is_closed: AtomicBool,
+    gate: Gate,
 }
 
 impl Shard {
-    /// Loads the shard from its journal; with it comes the driver's end of its loop.
-    pub(crate) fn open(
+    /// A shard that is not loaded yet; with it comes the driver's end of its loop. The first that
+    /// drives it loads it.
+    pub(crate) fn new(
         id: ShardId,
         rules: Rules,
         shared: Arc<Shared>,
         requests_max: usize,
         now: Now,
-    ) -> Result<(Arc<Self>, Driver), LoadError> {
-        let mut state = ShardState::new(id, rules, Arc::clone(&shared), now);
-        state.load(now)?;
+    ) -> (Arc<Self>, Driver) {
+        let state = ShardState::new(id, rules, Arc::clone(&shared), now);
         let config = MailboxConfig {
             requests_max,
             // One outcome a batch, and a close.
@@ -60,8 +62,14 @@ impl Shard {
             me: Weak::clone(me),
             unserved_ms: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
+            gate: Gate::new(),
         });
-        Ok((shard, bell))
+        (shard, bell)
+    }
+
+    /// What stands before its mailbox.
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// Whether a step of it has panicked.
@@ -79,6 +87,9 @@ impl Shard {
 
     /// Asks; the answer is there at once if the shard is idle and nothing is to be waited for.
     pub(crate) fn ask<T: Outcome>(&self, request: Request, now: Now) -> Answer<T> {
+        if let Some(reply) = self.at_gate(&request) {
+            return Answer::replied(reply);
+        }
         let (answer, receiver) = oneshot::channel();
         let refused = match self.core.submit(Event::Request { request, answer }) {
             Ok(()) => {
@@ -99,6 +110,19 @@ impl Shard {
             let _ = answer.send(request.refused(refusal));
         }
         Answer::waiting(receiver)
+    }
+
+    fn at_gate(&self, request: &Request) -> Option<Reply> {
+        // Relaxed: see `close`.
+        let reply = self
+            .gate
+            .answer(request, self.is_closed.load(Ordering::Relaxed))?;
+        let cause = match self.gate.phase() {
+            ShardPhase::Failed => RefusalCause::ShardFailed,
+            ShardPhase::Loading | ShardPhase::Serving => RefusalCause::Loading,
+        };
+        self.metrics().refusals(cause).add(1);
+        Some(reply)
     }
 
     fn control(&self, event: Event, now: impl Fn() -> Now) {
@@ -158,7 +182,58 @@ impl Shard {
         }
     }
 
+    /// Loads the shard on the calling thread, unless somebody has begun.
+    pub(crate) fn load(&self) {
+        self.drive(self.shared.clock.now());
+    }
+
+    /// The first turn. All that is asked meanwhile is answered at the gate.
+    fn load_in_turn(&self, state: &mut ShardState, now: Now) -> Turn {
+        // A panic must not leave the gate as it is.
+        let passing = Passing { gate: &self.gate };
+        // Relaxed: see `close`; it is seen sooner or later.
+        let stop = || self.is_closed.load(Ordering::Relaxed);
+        let replayed = state.replay(&self.gate, stop, now);
+        let replayed_at = self.shared.clock.now();
+        match replayed {
+            Ok(()) => {
+                state.revive(replayed_at);
+                let load_ms = replayed_at.tick.since_ms(now.tick);
+                tracing::debug!(
+                    shard = self.id.0,
+                    records = self.gate.records(),
+                    load_ms,
+                    "loaded"
+                );
+                state.count_load(self.gate.records(), load_ms);
+                self.gate.open();
+            }
+            Err(error) => {
+                if !matches!(error, LoadError::Interrupted) {
+                    tracing::error!(
+                        shard = self.id.0,
+                        %error,
+                        "the shard could not be loaded and its groups are not available; all \
+                         others serve. Look at the disk, or restore the journal from a copy, \
+                         then start again"
+                    );
+                }
+                self.gate.fail(error);
+            }
+        }
+        drop(passing);
+        Turn {
+            wake_at: None,
+            // Whatever is due is due by a later reading of the clock.
+            more: true,
+            holds: false,
+        }
+    }
+
     fn turn(&self, state: &mut ShardState, batch: &mut Batch<'_, Event>, now: Now) -> Turn {
+        if self.gate.is_loading() {
+            return self.load_in_turn(state, now);
+        }
         // Before anything else: who could not be heard is not to be expired for it.
         // A load first: a turn is short, and this is news once in a blue moon.
         let unserved_ms = match self.unserved_ms.load(Ordering::Relaxed) {
@@ -192,6 +267,19 @@ impl Shard {
             // What was held and is now to be refused.
             more: more || (held && !holds),
             holds,
+        }
+    }
+}
+
+/// Fails the gate of a load that did not come to its end.
+struct Passing<'g> {
+    gate: &'g Gate,
+}
+
+impl Drop for Passing<'_> {
+    fn drop(&mut self) {
+        if self.gate.is_loading() {
+            self.gate.fail(LoadError::Interrupted);
         }
     }
 }

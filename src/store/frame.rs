@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!    0  crc          u32  CRC32C of all that follows, begun with the salt and the segment's life
-//!    4  length, flags u32 the frame's length, these 19 bytes included, in the lower 26 bits; above:
+//!    4  length       u32  of the frame, these 19 bytes included, in the lower 26 bits;
+//!       and flags         above:
 //!                         1 first of its entry   4 last of its batch   16 carried along
 //!                         2 last of its entry    8 tombstone           32 a mark, no record
 //!    8  place        u32  frames of the segment before this one

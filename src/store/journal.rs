@@ -1,6 +1,7 @@
 //! The journal on a directory.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -9,19 +10,23 @@ use std::thread::JoinHandle;
 use super::config::{Damage, OpenError, Quarantined, Repair, StoreConfig, at};
 use super::disk::{Disk, RealDisk, read_full};
 use super::frame::{self, Flags, Frame};
+use super::heard;
 use super::index::{Keys, Mark};
 use super::log::{Body, Log, View};
 use super::manifest::{self, Manifest};
 use super::segment::{self, Segment};
 use super::writer::{Job, Shared, Submission, Writer};
+use tokio::sync::Notify;
+
 use crate::atomic::{Ordering, Parker, Unparker};
 use crate::error::Refusal;
-use crate::group::{Entry, Record};
+use crate::group::{Entry, Heard};
 use crate::ids::ShardId;
 use crate::journal::schema::{self, SchemaError};
-use crate::journal::{Batch, Done, Durability, Journal, LoadError};
+use crate::journal::{Batch, Done, Durability, Journal, LoadError, Loaded};
+use crate::mutation;
 
-const LOCK: &str = "LOCK";
+pub(super) const LOCK: &str = "LOCK";
 /// A record has two bytes for its shard.
 const SHARDS_MAX: u32 = 1 << 16;
 /// A batch may have that many bytes; a record of it 64 MiB, its key 65,535 bytes.
@@ -33,6 +38,7 @@ const BATCH_BYTES_MAX: usize = 256 << 20;
 /// Dropping it waits until everything that was appended is settled.
 pub struct DiskJournal {
     shared: Arc<Shared>,
+    disk: Arc<dyn Disk>,
     bell: Unparker,
     writer: Option<JoinHandle<()>>,
     keys: Keys,
@@ -102,7 +108,7 @@ impl DiskJournal {
         let lock = disk.lock(LOCK).map_err(at("locking the directory"))?;
         let lock = lock.ok_or(OpenError::Locked)?;
         let (_, salt) = uuid::Uuid::new_v4().as_u64_pair();
-        let (log, quarantined) = Log::open(disk, config, shards, salt)?;
+        let (log, quarantined) = Log::open(Arc::clone(&disk), config, shards, salt)?;
         for found in &quarantined {
             tracing::warn!(
                 damage = %found.damage,
@@ -126,6 +132,7 @@ impl DiskJournal {
         let writer = thread.spawn(run).map_err(at("starting the writer"))?;
         Ok(Self {
             shared,
+            disk,
             bell,
             writer: Some(writer),
             keys,
@@ -158,7 +165,12 @@ impl DiskJournal {
         }
     }
 
-    fn view(&self) -> Result<View, LoadError> {
+    /// Notified whenever a round is durable.
+    pub(super) fn progress(&self) -> Arc<Notify> {
+        Arc::clone(&self.shared.progress)
+    }
+
+    pub(super) fn view(&self) -> Result<View, LoadError> {
         let (to, from) = sync_channel(1);
         let gone = || {
             LoadError::Io(std::io::Error::other(
@@ -182,12 +194,40 @@ impl Journal for DiskJournal {
         self.bell.unpark();
     }
 
-    fn load(&self, shard: ShardId, each: &mut dyn FnMut(Record)) -> Result<(), LoadError> {
-        read(&self.view()?, shard.0, self.repair, each)
+    fn load(
+        &self,
+        shard: ShardId,
+        each: &mut dyn FnMut(Loaded) -> ControlFlow<()>,
+    ) -> Result<(), LoadError> {
+        let view = self.view()?;
+        // Without it every member has its whole session.
+        let heard = heard::take(&*self.disk, shard).unwrap_or_else(|error| {
+            tracing::warn!(shard = shard.0, %error, "nothing is known of when members were heard");
+            Vec::new()
+        });
+        for heard in heard {
+            if each(Loaded::Heard(heard)).is_break() {
+                return Ok(());
+            }
+        }
+        read(&view, shard.0, self.repair, each)
+    }
+
+    /// Written here and now, without a sync: nobody is served any more.
+    fn keep_heard(&self, shard: ShardId, heard: &[Heard]) {
+        if self.is_healthy()
+            && let Err(error) = heard::keep(&*self.disk, shard, heard)
+        {
+            tracing::warn!(shard = shard.0, %error, "when members were heard could not be kept");
+        }
     }
 
     fn durability(&self) -> Durability {
         Durability::LocalFsync
+    }
+
+    fn is_healthy(&self) -> bool {
+        Self::is_healthy(self)
     }
 }
 
@@ -207,12 +247,24 @@ impl Journal for Arc<DiskJournal> {
         DiskJournal::append(self, batch, done);
     }
 
-    fn load(&self, shard: ShardId, each: &mut dyn FnMut(Record)) -> Result<(), LoadError> {
+    fn load(
+        &self,
+        shard: ShardId,
+        each: &mut dyn FnMut(Loaded) -> ControlFlow<()>,
+    ) -> Result<(), LoadError> {
         DiskJournal::load(self, shard, each)
+    }
+
+    fn keep_heard(&self, shard: ShardId, heard: &[Heard]) {
+        DiskJournal::keep_heard(self, shard, heard);
     }
 
     fn durability(&self) -> Durability {
         DiskJournal::durability(self)
+    }
+
+    fn is_healthy(&self) -> bool {
+        DiskJournal::is_healthy(self)
     }
 }
 
@@ -287,7 +339,7 @@ pub(super) fn read(
     view: &View,
     shard: u32,
     repair: Repair,
-    each: &mut dyn FnMut(Record),
+    each: &mut dyn FnMut(Loaded) -> ControlFlow<()>,
 ) -> Result<(), LoadError> {
     for segment in &view.segments {
         for span in &segment.spans {
@@ -304,8 +356,12 @@ pub(super) fn read(
                 if frame.shard == shard {
                     frame = Frame::parse(&bytes[at..read], segment.life)
                         .ok_or_else(|| damaged("the checksum does not fit"))?;
-                    match record(&frame) {
-                        Ok(Some(record)) => each(record),
+                    match loaded(&frame) {
+                        Ok(Some(loaded)) => {
+                            if each(loaded).is_break() {
+                                return Ok(());
+                            }
+                        }
                         Err(error) if repair == Repair::Refuse => {
                             return Err(damaged(&error.to_string()));
                         }
@@ -320,18 +376,15 @@ pub(super) fn read(
 }
 
 /// What the frame holds; `None`: nothing that we know, which Kafka's loader skips, too.
-fn record(frame: &Frame<'_>) -> Result<Option<Record>, SchemaError> {
-    if frame.flags.has(Flags::MARK) {
+fn loaded(frame: &Frame<'_>) -> Result<Option<Loaded>, SchemaError> {
+    let is_lost = frame.value().is_none() && mutation::is("tombstones-are-not-read");
+    if frame.flags.has(Flags::MARK) || is_lost {
         return Ok(None);
     }
-    match schema::decode(frame.key, frame.value()) {
-        Ok(record) => Ok(Some(record)),
-        Err(SchemaError::UnknownType(_)) => Ok(None),
-        Err(error @ SchemaError::Damaged(_)) => Err(error),
-    }
+    schema::loaded(frame.key, frame.value())
 }
 
-fn damage(segment: &Segment, offset: u64, what: &str) -> LoadError {
+pub(super) fn damage(segment: &Segment, offset: u64, what: &str) -> LoadError {
     let name = segment::name(segment.number);
     LoadError::Corrupt(format!("{name} at byte {offset}: {what}"))
 }

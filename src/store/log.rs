@@ -14,6 +14,7 @@ use super::making::Making;
 use super::manifest::Manifest;
 use super::recovery::{Recovered, SEGMENT_BYTES_MAX, recover};
 use super::segment::{self, HEADER, Header, Segment};
+use crate::mutation;
 
 /// Records of one batch as frames that have no place yet.
 #[derive(Debug, Default)]
@@ -419,10 +420,10 @@ impl Log {
         };
         let end = segment.end();
         write_all(&*segment.file, &round, end).map_err(|error| doing("writing to", &error))?;
-        segment
-            .file
-            .sync_data()
-            .map_err(|error| doing("syncing", &error))?;
+        if !mutation::is("settled-before-the-sync") {
+            let synced = segment.file.sync_data();
+            synced.map_err(|error| doing("syncing", &error))?;
+        }
         segment.extend(round.len() as u64);
         self.appended += round.len() as u64;
         for (lag, mark) in marks.iter().enumerate() {

@@ -31,8 +31,9 @@ impl Making {
 
     /// Writes about that many bytes more; whether all are there. Nothing is durable yet.
     pub(super) fn go_on(&mut self, bytes: u64) -> io::Result<bool> {
-        let zeros = vec![0; ZEROS];
         let until = self.len.min(self.zeros.saturating_add(bytes));
+        let rest = usize::try_from(until - self.zeros).unwrap_or(ZEROS);
+        let zeros = vec![0; rest.min(ZEROS)];
         while self.zeros < until {
             let rest = usize::try_from(until - self.zeros).unwrap_or(ZEROS);
             let part = &zeros[..rest.min(ZEROS)];

@@ -36,6 +36,9 @@
 //! Tombstones need not be carried along: when one is in the oldest segment, nothing that it
 //! deletes is left before it.
 //!
+//! **When members were heard of** stands beside the log, in a file a shard (`heard-00000`) that an
+//! orderly stop writes without a sync and the next load removes: see `heard.rs`.
+//!
 //! **Trust.** Sectors of 512 bytes are written whole or not at all, and what a sync has reported
 //! as done stays. Nothing else is assumed: unsynced writes may be lost, torn between sectors and
 //! reordered, and creations and renames are undone unless the directory was synced. After a sync
@@ -44,7 +47,10 @@
 
 mod carrier;
 mod config;
+mod examine;
+mod feed;
 mod frame;
+mod heard;
 mod index;
 mod journal;
 mod log;
@@ -60,4 +66,6 @@ mod tests;
 use crate::disk;
 
 pub use config::{Damage, OpenError, Quarantined, Repair, StoreConfig};
+pub use examine::{Examined, ExaminedSegment, Logged};
+pub use feed::{Fed, Feed, FeedBounds, OURS_FROM};
 pub use journal::{DiskJournal, Usage};

@@ -17,6 +17,7 @@ use super::frame::{Flags, Frame, Life, group_of};
 use super::index::{Index, Keys, Mark};
 use super::segment::{self, Found, HEADER, Header, Segment, Span};
 use crate::journal::schema;
+use crate::mutation;
 
 /// The longest file that is read as a segment.
 pub(super) const SEGMENT_BYTES_MAX: u64 = 1 << 30;
@@ -268,7 +269,10 @@ impl Reading<'_> {
             if is_partial || frame.flags.has(Flags::LAST_OF_ENTRY) {
                 (run.entry_end, run.after_entry) = (run.stopped_at, run.next);
             }
-            if is_partial || frame.flags.has(Flags::LAST_OF_BATCH) {
+            if is_partial
+                || frame.flags.has(Flags::LAST_OF_BATCH)
+                || mutation::is("half-a-batch-counts")
+            {
                 (run.batch_end, run.after_batch) = (run.stopped_at, run.next);
             }
         }

@@ -354,9 +354,9 @@ mod tests {
         wheel.insert(Tick(11), 1).unwrap();
         wheel.insert(Tick(20), 2).unwrap();
         wheel.insert(Tick(21), 3).unwrap();
-        assert_eq!(fire(&mut wheel, 19), []);
+        assert!(fire(&mut wheel, 19).is_empty());
         assert_eq!(fire(&mut wheel, 20), [1, 2]);
-        assert_eq!(fire(&mut wheel, 29), []);
+        assert!(fire(&mut wheel, 29).is_empty());
         assert_eq!(fire(&mut wheel, 30), [3]);
         assert!(wheel.is_empty());
     }
@@ -364,7 +364,7 @@ mod tests {
     #[test]
     fn a_deadline_in_the_past_fires_at_the_next_advance() {
         let mut wheel = wheel();
-        assert_eq!(fire(&mut wheel, 1000), []);
+        assert!(fire(&mut wheel, 1000).is_empty());
         wheel.insert(Tick(7), 1).unwrap();
         wheel.insert(Tick(1000), 2).unwrap();
         assert_eq!(wheel.next_deadline(), Some(Tick(1000)));
@@ -382,7 +382,7 @@ mod tests {
         assert_eq!(wheel.next_deadline(), Some(Tick(690)));
         assert_eq!(fire(&mut wheel, 700), [2]);
         assert_eq!(wheel.next_deadline(), Some(Tick(50 + 640 * 9)));
-        assert_eq!(fire(&mut wheel, 49 + 640 * 9), []);
+        assert!(fire(&mut wheel, 49 + 640 * 9).is_empty());
         assert_eq!(fire(&mut wheel, 50 + 640 * 9), [3]);
     }
 
@@ -436,7 +436,7 @@ mod tests {
         let mut wheel = wheel();
         wheel.insert(Tick(u64::MAX), 1).unwrap();
         assert_eq!(wheel.next_deadline(), Some(Tick(u64::MAX)));
-        assert_eq!(fire(&mut wheel, u64::MAX / 2), []);
+        assert!(fire(&mut wheel, u64::MAX / 2).is_empty());
         assert_eq!(wheel.len(), 1);
     }
 

@@ -44,6 +44,18 @@ pub fn is_zstd(records: &[u8]) -> bool {
         && attributes.is_some_and(|bits| i16::from_be_bytes(*bits) & CODEC == ZSTD)
 }
 
+/// Whose transaction a batch belongs to; `None` for plain batches and garbage.
+pub fn transactional_producer(records: &[u8]) -> Option<ProducerIdentity> {
+    let mut bits = records.get(ATTRIBUTES..)?;
+    let mut producer = records.get(PRODUCER..)?;
+    let is_transactional = bits.try_get_i16().ok()? & TRANSACTIONAL != 0;
+    let of = ProducerIdentity {
+        id: producer.try_get_i64().ok()?,
+        epoch: producer.try_get_i16().ok()?,
+    };
+    (records.get(MAGIC) == Some(&2) && is_transactional).then_some(of)
+}
+
 impl Batch {
     /// Reads and checks what a client wants to append: exactly one batch.
     ///

@@ -74,9 +74,9 @@ apis! {
     DeleteRecords = 21, 0..=2, announced from 0, flexible 2, offered true;
     InitProducerId = 22, 0..=6, announced from 0, flexible 2, offered true;
     OffsetForLeaderEpoch = 23, 2..=4, announced from 2, flexible 4, offered true;
-    AddPartitionsToTxn = 24, 0..=5, announced from 0, flexible 3, offered false;
-    AddOffsetsToTxn = 25, 0..=4, announced from 0, flexible 3, offered false;
-    EndTxn = 26, 0..=5, announced from 0, flexible 3, offered false;
+    AddPartitionsToTxn = 24, 0..=5, announced from 0, flexible 3, offered true;
+    AddOffsetsToTxn = 25, 0..=4, announced from 0, flexible 3, offered true;
+    EndTxn = 26, 0..=5, announced from 0, flexible 3, offered true;
     TxnOffsetCommit = 28, 0..=6, announced from 0, flexible 3, offered true;
     DescribeConfigs = 32, 1..=4, announced from 1, flexible 4, offered true;
     CreatePartitions = 37, 0..=3, announced from 0, flexible 2, offered true;
@@ -84,6 +84,8 @@ apis! {
     IncrementalAlterConfigs = 44, 0..=1, announced from 0, flexible 1, offered true;
     OffsetDelete = 47, 0..=0, announced from 0, flexible NEVER, offered true;
     DescribeCluster = 60, 0..=2, announced from 0, flexible 0, offered true;
+    DescribeTransactions = 65, 0..=0, announced from 0, flexible 0, offered true;
+    ListTransactions = 66, 0..=2, announced from 0, flexible 0, offered true;
     ConsumerGroupHeartbeat = 68, 0..=1, announced from 0, flexible 0, offered false;
     ConsumerGroupDescribe = 69, 0..=1, announced from 0, flexible 0, offered false;
     DescribeTopicPartitions = 75, 0..=0, announced from 0, flexible 0, offered true;

@@ -1,14 +1,15 @@
 //! A journal of the tests' own: it keeps bytes, and settles as it is told.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 
 use takhin_coordinator::error::Refusal;
-use takhin_coordinator::group::Record;
+use takhin_coordinator::group::Heard;
 use takhin_coordinator::ids::ShardId;
-use takhin_coordinator::journal::schema::{Encoded, decode, encode};
-use takhin_coordinator::journal::{Batch, Done, Durability, Journal, LoadError};
+use takhin_coordinator::journal::schema::{Encoded, encode, loaded};
+use takhin_coordinator::journal::{Batch, Done, Durability, Journal, LoadError, Loaded};
 
 /// What becomes of the next batches.
 #[derive(Clone, Debug)]
@@ -39,6 +40,7 @@ pub struct Ledger {
 struct Pages {
     fate: Fate,
     kept: BTreeMap<u32, Vec<Encoded>>,
+    heard: BTreeMap<u32, Vec<Heard>>,
     waiting: VecDeque<(u32, Vec<Encoded>, Done)>,
     appended: usize,
 }
@@ -49,6 +51,7 @@ impl Ledger {
             pages: Arc::new(Mutex::new(Pages {
                 fate,
                 kept: BTreeMap::new(),
+                heard: BTreeMap::new(),
                 waiting: VecDeque::new(),
                 appended: 0,
             })),
@@ -94,6 +97,17 @@ impl Ledger {
     /// Batches that were handed over so far.
     pub fn appended(&self) -> usize {
         self.pages().appended
+    }
+
+    /// What is kept of a shard, in order.
+    pub fn kept(&self, shard: u32) -> Vec<Encoded> {
+        let kept = self.pages().kept.get(&shard).cloned();
+        kept.unwrap_or_default()
+    }
+
+    /// Keeps a record that came from elsewhere.
+    pub fn keep(&self, shard: u32, record: Encoded) {
+        self.pages().kept.entry(shard).or_default().push(record);
     }
 
     /// Says what became of the oldest batch that waits; whether there was one.
@@ -151,13 +165,30 @@ impl Journal for Ledger {
         }
     }
 
-    fn load(&self, shard: ShardId, each: &mut dyn FnMut(Record)) -> Result<(), LoadError> {
+    fn load(
+        &self,
+        shard: ShardId,
+        each: &mut dyn FnMut(Loaded) -> ControlFlow<()>,
+    ) -> Result<(), LoadError> {
+        let heard = self.pages().heard.remove(&shard.0);
         let kept = self.pages().kept.get(&shard.0).cloned();
+        for heard in heard.into_iter().flatten() {
+            if each(Loaded::Heard(heard)).is_break() {
+                return Ok(());
+            }
+        }
         for record in kept.into_iter().flatten() {
-            let read = decode(&record.key, record.value.as_deref());
-            each(read.map_err(|error| LoadError::Corrupt(error.to_string()))?);
+            let read = loaded(&record.key, record.value.as_deref());
+            let read = read.map_err(|error| LoadError::Corrupt(error.to_string()))?;
+            if read.is_some_and(|read| each(read).is_break()) {
+                return Ok(());
+            }
         }
         Ok(())
+    }
+
+    fn keep_heard(&self, shard: ShardId, heard: &[Heard]) {
+        self.pages().heard.insert(shard.0, heard.to_vec());
     }
 
     fn durability(&self) -> Durability {

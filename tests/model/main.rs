@@ -123,6 +123,8 @@ fn rules() -> Rules {
         group_members_max: 4,
         offsets_retention_ms: 120_000,
         retention_check_interval_ms: 30_000,
+        // A restart grants the session and no more, so that it is what the model knows.
+        session_grace_after_load_ms: 0,
         ..Rules::default()
     }
 }

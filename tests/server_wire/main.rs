@@ -13,6 +13,9 @@ mod admin;
 mod hostile;
 mod metadata;
 mod produce_fetch;
+mod transactions;
+mod transactions_kept;
+mod txn_offsets;
 mod waiting;
 
 #[path = "../wire/schema.rs"]

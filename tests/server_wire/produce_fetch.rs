@@ -85,30 +85,6 @@ fn a_batch_that_comes_again_is_answered_with_its_first_offset() {
 }
 
 #[test]
-fn a_transactional_producer_is_told_that_there_are_no_transactions() {
-    let node = Node::start(&[]);
-    let mut client = node.connect();
-    let topic = create(&mut client, "no-transactions", 1);
-    for version in versions(ApiKey::InitProducerId) {
-        let request = InitProducerIdRequest {
-            transactional_id: Some("mine"),
-            ..Default::default()
-        };
-        let body = client.ask(ApiKey::InitProducerId, version, &request);
-        let refused = read::<InitProducerIdResponse>(&body, version);
-        assert_eq!((refused.error_code, refused.producer_id), (35, -1));
-    }
-    let plain = batch(b"v", NOBODY);
-    let mut request = produce_request(&topic, 9, -1, &plain);
-    request.transactional_id = Some("mine");
-    let body = client.ask(ApiKey::Produce, 9, &request);
-    let response = read::<ProduceResponse<'_>>(&body, 9);
-    assert_eq!(response.responses[0].partition_responses[0].error_code, 48);
-    let transactional = batch_with(0x10, b"v", (1, 0, 0));
-    assert_eq!(produce(&mut client, &topic, 9, &transactional), (48, -1));
-}
-
-#[test]
 fn bad_records_are_refused_one_by_one() {
     let node = Node::start(&["--set", "message.max.bytes=1000"]);
     let mut client = node.connect();

@@ -48,7 +48,9 @@ fn engine(journal: impl Journal + 'static) -> Engine {
         .takhin_shards(SHARDS)
         .build()
         .unwrap();
-    Engine::builder(config).journal(journal).open().unwrap()
+    let engine = Engine::builder(config).journal(journal).open().unwrap();
+    engine.wait_until_loaded().wait().unwrap();
+    engine
 }
 
 /// The committed offset of partition 0 of the first topic.

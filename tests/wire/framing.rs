@@ -84,12 +84,12 @@ fn what_is_not_offered_is_told_apart() {
             version: 2
         })
     );
-    // AddPartitionsToTxn has a codec and is not offered.
-    let withheld = RequestHeader::decode(b"\0\x18\0\0\0\0\0\x01\xff\xff");
+    // ConsumerGroupHeartbeat has a codec and is not offered.
+    let withheld = RequestHeader::decode(b"\0\x44\0\0\0\0\0\x01\xff\xff");
     assert_eq!(
         withheld,
         Err(HeaderError::UnknownApi {
-            key: 24,
+            key: 68,
             version: 0
         })
     );
@@ -144,8 +144,14 @@ fn api_versions_is_answered_with_a_classic_header_in_all_versions() {
         let response = ApiVersionsResponse::offered(0);
         frame::append_response(&mut out, ApiKey::ApiVersions, version, 1, &response).unwrap();
         let read = ApiVersionsResponse::decode_exact(&out[8..], version).unwrap();
-        assert_eq!(read, response, "{version}");
-        assert_eq!(read.finalized_features_epoch, -1);
+        // Features came with version 3.
+        let knows_features = version >= 3;
+        assert_eq!(read.api_keys, response.api_keys, "{version}");
+        assert_eq!(read == response, knows_features, "{version}");
+        assert_eq!(
+            read.finalized_features_epoch,
+            if knows_features { 0 } else { -1 }
+        );
     }
 }
 

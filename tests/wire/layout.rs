@@ -129,6 +129,9 @@ fn the_offered_versions_are_those_of_kafka() {
         (21, 0, 2),
         (22, 0, 6),
         (23, 2, 4),
+        (24, 0, 5),
+        (25, 0, 4),
+        (26, 0, 5),
         (28, 0, 6),
         (32, 1, 4),
         (37, 0, 3),
@@ -136,6 +139,8 @@ fn the_offered_versions_are_those_of_kafka() {
         (44, 0, 1),
         (47, 0, 0),
         (60, 0, 2),
+        (65, 0, 0),
+        (66, 0, 2),
         (75, 0, 0),
     ];
     assert_eq!(offered, kafka);

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use takhin_coordinator::store::StoreConfig;
 
-use super::{fill, log_files, open};
+use super::commits::{fill, log_files, open};
 use crate::args::StoreArgs;
 use crate::clock;
 use crate::failure::Failure;

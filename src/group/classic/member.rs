@@ -69,7 +69,7 @@ impl Member {
 
     /// A parked request is a sign of life; a new member's first join is not (its own limit is
     /// [`crate::group::Rules::NEW_MEMBER_TIMEOUT_MS`]).
-    pub(super) fn is_waiting(&self) -> bool {
+    pub(in crate::group) fn is_waiting(&self) -> bool {
         !self.is_new && (self.joining.is_some() || self.syncing.is_some())
     }
 

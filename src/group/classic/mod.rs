@@ -44,6 +44,7 @@ use super::reply::Reply;
 use super::request::ReplyTo;
 use super::rules::Rules;
 use super::seats::Seats;
+use super::warm::Before;
 use crate::error::Refusal;
 use crate::ids::{Generation, MemberId, TopicName};
 use crate::time::{Now, Stalls, Tick, WallMs};
@@ -188,6 +189,7 @@ pub(super) struct Turn<'t> {
     pub(super) producers: &'t mut Producers,
     pub(super) rules: &'t Rules,
     pub(super) stalls: &'t Stalls,
+    pub(super) before: &'t Before,
     pub(super) now: Now,
     pub(super) fx: &'t mut Vec<Effect>,
 }

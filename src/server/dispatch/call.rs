@@ -1,5 +1,6 @@
 //! One request on its way through the broker.
 
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::topic_errors::Refused;
@@ -109,6 +110,26 @@ impl Call<'_> {
         }
     }
 
+    /// The same for any future; it is asked once here.
+    pub(super) fn soon<T: Send + 'static>(
+        &mut self,
+        answer: impl Future<Output = T> + Send + 'static,
+        write: impl FnOnce(T, Head, &mut Vec<u8>) -> Handled + Send + 'static,
+    ) -> Handled {
+        let head = self.head();
+        let mut answer = Box::pin(answer);
+        let mut once = Context::from_waker(Waker::noop());
+        match answer.as_mut().poll(&mut once) {
+            Poll::Ready(outcome) => write(outcome, head, self.out),
+            Poll::Pending => later(async move {
+                let outcome = answer.await;
+                let mut out = Vec::new();
+                let handled = write(outcome, head, &mut out);
+                finished(handled, out).await
+            }),
+        }
+    }
+
     /// The same for one request that asks many times.
     pub(super) fn answer_all<T: Outcome + Unpin + 'static>(
         &mut self,
@@ -189,12 +210,13 @@ impl Call<'_> {
             ApiKey::IncrementalAlterConfigs => self.incremental_alter_configs(),
             ApiKey::DescribeCluster => self.describe_cluster(),
             ApiKey::DescribeTopicPartitions => self.describe_topic_partitions(),
+            ApiKey::AddPartitionsToTxn => self.add_partitions_to_txn(),
+            ApiKey::AddOffsetsToTxn => self.add_offsets_to_txn(),
+            ApiKey::EndTxn => self.end_txn(),
+            ApiKey::DescribeTransactions => self.describe_transactions(),
+            ApiKey::ListTransactions => self.list_transactions(),
             // Not offered: the header was refused before.
-            ApiKey::AddPartitionsToTxn
-            | ApiKey::AddOffsetsToTxn
-            | ApiKey::EndTxn
-            | ApiKey::ConsumerGroupHeartbeat
-            | ApiKey::ConsumerGroupDescribe => Ok(Handled::Close),
+            ApiKey::ConsumerGroupHeartbeat | ApiKey::ConsumerGroupDescribe => Ok(Handled::Close),
         }
     }
 }

@@ -9,6 +9,7 @@ mod cluster;
 mod configs;
 mod coordinators;
 mod delete_records;
+mod endings;
 mod fetch;
 mod fetched;
 mod groups;
@@ -17,10 +18,14 @@ mod members;
 mod metadata;
 mod offset_rows;
 mod offsets;
+mod offsets_fetch;
+mod offsets_topic;
+mod pattern;
 mod produce;
-mod producer_ids;
 mod topic_admin;
 mod topic_errors;
+mod transaction_list;
+mod transactions;
 mod txn_offsets;
 mod versions;
 
@@ -34,9 +39,11 @@ use crate::config::Config;
 use crate::engine::{Engine, MemberHandle};
 use crate::time::Now;
 use crate::topics::Topics;
+use crate::txn::Coordinator;
 use crate::wire::{ApiKey, HeaderError, RequestHeader};
 use call::Call;
 use fetched::FetchedBytes;
+pub use offsets_topic::OffsetsTopic;
 
 /// The node's number, in every answer that names one.
 const NODE_ID: i32 = 1;
@@ -49,10 +56,13 @@ const HANDLES_MAX: usize = 8;
 pub struct Broker {
     engine: Engine,
     topics: Arc<Topics>,
+    transactions: Arc<Coordinator>,
     config: Config,
     advertised: Option<(String, u16)>,
     cluster_id: String,
     fetched: Arc<FetchedBytes>,
+    /// There where the journal can be read.
+    offsets_topic: Option<Arc<OffsetsTopic>>,
     // Told once, when the server stops; requests that wait for records listen.
     stopping: watch::Sender<bool>,
 }
@@ -72,19 +82,30 @@ impl Broker {
     pub fn new(
         engine: Engine,
         topics: Arc<Topics>,
+        transactions: Arc<Coordinator>,
         config: Config,
         advertised: Option<(String, u16)>,
     ) -> Self {
-        let cluster_id = uuid::Uuid::new_v4().simple().to_string();
+        let cluster_id = topics.cluster_id();
         Self {
             engine,
             topics,
+            transactions,
             config,
             advertised,
             cluster_id,
             fetched: Arc::default(),
+            offsets_topic: None,
             stopping: watch::Sender::new(false),
         }
+    }
+
+    /// Lets the journal be read as the topic `__consumer_offsets`; the topics have to know of it
+    /// (`Topics::with_internal`).
+    #[must_use]
+    pub fn with_offsets_topic(mut self, topic: Option<OffsetsTopic>) -> Self {
+        self.offsets_topic = topic.map(Arc::new);
+        self
     }
 
     /// Whether the server stops.

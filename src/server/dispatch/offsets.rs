@@ -333,10 +333,10 @@ impl FetchRows {
 /// Clients that ask for what is stable try again after this refusal, but not all of them after
 /// that of a coordinator which is not available.
 fn fetch_refusal(refusal: Refusal, require_stable: bool) -> Refusal {
-    match refusal {
-        Refusal::NotAvailable | Refusal::Overloaded if require_stable => Refusal::NotCoordinator,
-        refusal => refusal,
+    if require_stable && matches!(refusal, Refusal::NotAvailable | Refusal::Overloaded) {
+        return Refusal::NotCoordinator;
     }
+    refusal
 }
 
 fn fetched(partition: &FetchedPartition) -> OffsetFetchResponsePartitions<'_> {

@@ -1,13 +1,16 @@
 //! `TxnOffsetCommit`: offsets that count once a transaction commits.
 
-use super::Broker;
+use std::collections::BTreeSet;
+
 use super::call::{Call, Head};
 use super::offset_rows::{Rows, known};
+use super::transactions::coordinator_code;
 use crate::engine::{CommitPartition, CommitRequest, CommitResult, CommitTopic, Producer};
 use crate::error::Refusal;
-use crate::ids::Generation;
+use crate::ids::{Generation, GroupId, TransactionalId};
 use crate::server::service::Handled;
 use crate::topics::{TopicKey, Topics};
+use crate::txn::{self, TxnError};
 use crate::wire::ErrorCode;
 use crate::wire::codec::{DecodeError, Message};
 use crate::wire::messages::{
@@ -33,10 +36,13 @@ impl Call<'_> {
             // The group is not even looked at.
             return Ok(write_staged(rows, Ok(Vec::new()), self.head(), self.out));
         }
-        if let Err(code) = self.broker.may_stage(&request) {
-            rows.fill(|| code);
+        if request.group_id.is_empty() {
+            rows.fill(|| ErrorCode::INVALID_GROUP_ID);
             return Ok(write(rows, self.head(), self.out));
         }
+        let added = self.add_group(&request);
+        let id = TransactionalId::from(request.transactional_id);
+        let by = producer_of(&request);
         let commit = CommitRequest {
             group: request.group_id.into(),
             member: request.member_id.into(),
@@ -46,26 +52,62 @@ impl Call<'_> {
             topics: asked,
         };
         let producer = Producer::new(request.producer_id, request.producer_epoch);
-        let answer = self
-            .broker
-            .engine
-            .txn_commit(commit.in_transaction(producer));
-        Ok(self.answer(answer, |outcome, head, out| {
-            write_staged(rows, outcome, head, out)
+        let engine = self.broker.engine.clone();
+        let (coordinator, _) = self.coordinator();
+        // Asked before anything of the group, as in Kafka. The engine keeps the order in which it
+        // is asked, so that nothing is staged behind the end of its transaction.
+        let answer = async move {
+            added.await?;
+            let group = commit.group.clone();
+            let stage = || engine.txn_commit(commit.in_transaction(producer));
+            let staged = coordinator.in_group(id.as_str(), by, &group, stage)?;
+            Ok(staged.await)
+        };
+        Ok(self.soon(answer, move |outcome, head, out| match outcome {
+            Ok(outcome) => write_staged(rows, outcome, head, out),
+            Err(error) => {
+                let code = transaction_code(error, version);
+                rows.fill(|| code);
+                write(rows, head, out)
+            }
         }))
+    }
+
+    /// From version 5 on the group is added by the request itself, in transactions of version 2
+    /// (KIP-890).
+    fn add_group(
+        &self,
+        request: &TxnOffsetCommitRequest<'_>,
+    ) -> impl Future<Output = Result<(), TxnError>> + Send + 'static {
+        let id = TransactionalId::from(request.transactional_id);
+        let group = GroupId::from(request.group_id);
+        let by = producer_of(request);
+        let (coordinator, _) = self.coordinator();
+        let how = (txn::Protocol::V2, self.now);
+        let adds = self.header.version >= IMPLICIT_SINCE;
+        async move {
+            if !adds {
+                return Ok(());
+            }
+            let (none, groups) = (BTreeSet::new(), BTreeSet::from([group]));
+            coordinator.add(&id, by, none, groups, how).await
+        }
     }
 }
 
-impl Broker {
-    /// Whether the producer has a transaction open that the group is part of: what a transaction
-    /// coordinator knows. Asked before anything of the group, as in Kafka.
-    fn may_stage(&self, request: &TxnOffsetCommitRequest<'_>) -> Result<(), ErrorCode> {
-        if request.group_id.is_empty() {
-            return Err(ErrorCode::INVALID_GROUP_ID);
-        }
-        // Without a transaction coordinator no transactional id is known.
-        Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING)
+fn producer_of(request: &TxnOffsetCommitRequest<'_>) -> txn::Producer {
+    txn::Producer {
+        id: request.producer_id,
+        epoch: request.producer_epoch,
     }
+}
+
+/// What the transaction coordinator refused, in words that the clients of that version know.
+fn transaction_code(error: TxnError, version: i16) -> ErrorCode {
+    if error == TxnError::Abortable && version < ABORTABLE_SINCE {
+        return ErrorCode::INVALID_TXN_STATE;
+    }
+    coordinator_code(error, false)
 }
 
 fn staged_topic(
@@ -152,3 +194,8 @@ fn write(rows: Rows, head: Head, out: &mut Vec<u8>) -> Handled {
     };
     head.write(&response, out)
 }
+
+/// The first version whose clients know `TRANSACTION_ABORTABLE`, and the first that adds its group
+/// to the transaction by itself (KIP-890).
+const ABORTABLE_SINCE: i16 = 4;
+const IMPLICIT_SINCE: i16 = 5;

@@ -3,6 +3,8 @@
 mod crash;
 mod faults;
 mod format;
+mod loads;
+mod replay;
 mod rot;
 mod space;
 mod thread;

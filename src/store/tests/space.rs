@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::index::Keys;
 use super::super::recovery::recover;
 use super::disk::SimDisk;
-use super::workload::{Append, Random, SMALL, assert_holds, commit, loaded, offset, open};
+use super::workload::{Append, Random, SMALL, assert_holds, collect, commit, loaded, offset, open};
 use crate::group::Record;
 use crate::store::{Repair, StoreConfig};
 
@@ -146,8 +146,9 @@ fn what_is_being_read_is_not_used_again() {
         commit(&mut log, std::slice::from_ref(&append)).unwrap();
     }
     let mut records = Vec::new();
-    let each = &mut |record| records.push(record);
-    super::super::journal::read(&view, 0, Repair::Refuse, each).unwrap();
+    let mut each = collect(&mut records);
+    super::super::journal::read(&view, 0, Repair::Refuse, &mut each).unwrap();
+    drop(each);
     assert_eq!(records, [offset("g", 0, Some(1))]);
     drop(view);
     let append = Append::of(0, vec![offset("g", 1, Some(0))]);

@@ -1,15 +1,16 @@
 //! The journal with its thread, through the trait.
 
+use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Weak};
 
 use super::super::disk::Disk;
 use super::disk::{Fault, SimDisk};
-use super::workload::{Append, Random, SHARDS, SMALL, facts, facts_of, offset};
+use super::workload::{Append, Random, SHARDS, SMALL, collect, facts, facts_of, offset};
 use crate::error::Refusal;
 use crate::group::Record;
 use crate::ids::ShardId;
-use crate::journal::{Batch, Done, Durability, Journal, Outcomes, Ticket};
+use crate::journal::{Batch, Done, Durability, Journal, Loaded, Outcomes, Ticket};
 use crate::store::{DiskJournal, OpenError, StoreConfig};
 
 type Outcome = (Ticket, Result<(), Refusal>);
@@ -72,8 +73,10 @@ impl Host {
 
     fn records(&self, shard: u32) -> Vec<Record> {
         let mut records = Vec::new();
-        let each = &mut |record| records.push(record);
-        self.journal.load(ShardId(shard), each).unwrap();
+        let load = |each: &mut dyn FnMut(Loaded) -> ControlFlow<()>| {
+            self.journal.load(ShardId(shard), each)
+        };
+        load(&mut collect(&mut records)).unwrap();
         records
     }
 }
@@ -149,7 +152,9 @@ fn damage_that_comes_after_the_opening_is_found_by_the_loading() {
         .load(ShardId(0), &mut |_| panic!("a damaged record"));
     let words = "the journal is damaged: log-00000001 at byte 512: the checksum does not fit";
     assert_eq!(loaded.unwrap_err().to_string(), words);
-    host.journal.load(ShardId(1), &mut |_| ()).unwrap();
+    host.journal
+        .load(ShardId(1), &mut |_| ControlFlow::Continue(()))
+        .unwrap();
 }
 
 #[test]

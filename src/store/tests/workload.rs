@@ -1,5 +1,6 @@
 //! Random histories, and what must be there after them.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::super::config::{OpenError, Quarantined, Repair, StoreConfig};
@@ -11,7 +12,7 @@ use crate::group::{
     Entry, GroupKey, GroupMetadata, Groups, OffsetValue, PendingValue, Record, Rules, Then,
 };
 use crate::ids::{Generation, ProducerEpoch, ProducerId, ShardId, TopicId};
-use crate::journal::{Batch, Ticket};
+use crate::journal::{Batch, Loaded, Ticket};
 use crate::time::{Now, WallMs};
 
 pub(super) const SHARDS: u32 = 2;
@@ -184,11 +185,23 @@ pub(super) fn commit(log: &mut Log, appends: &[Append]) -> Result<usize, Failed>
     log.commit(&bodies.iter().collect::<Vec<_>>())
 }
 
+/// Takes the records that a load hands out, which is nothing else here.
+pub(super) fn collect(records: &mut Vec<Record>) -> impl FnMut(Loaded) -> ControlFlow<()> + '_ {
+    |loaded| {
+        let Loaded::Record(record) = loaded else {
+            panic!("not a record: {loaded:?}");
+        };
+        records.push(record);
+        ControlFlow::Continue(())
+    }
+}
+
 /// Every record that is read back of a shard.
 pub(super) fn records(log: &Log, shard: u32) -> Vec<Record> {
     let mut records = Vec::new();
-    let each = &mut |record| records.push(record);
-    read(&log.view(), shard, Repair::Refuse, each).unwrap();
+    let mut each = collect(&mut records);
+    read(&log.view(), shard, Repair::Refuse, &mut each).unwrap();
+    drop(each);
     records
 }
 

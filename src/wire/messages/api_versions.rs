@@ -64,7 +64,21 @@ impl ApiVersionsResponse<'_> {
         Self {
             error_code,
             api_keys,
+            supported_features: vec![SupportedFeature {
+                name: TRANSACTION_VERSION,
+                min_version: 0,
+                max_version: 2,
+            }],
+            finalized_features_epoch: 0,
+            finalized_features: vec![FinalizedFeature {
+                name: TRANSACTION_VERSION,
+                max_version_level: 2,
+                min_version_level: 2,
+            }],
             ..Self::default()
         }
     }
 }
+
+/// The feature by which clients learn that transactions of version 2 are to be used (KIP-890).
+const TRANSACTION_VERSION: &str = "transaction.version";

@@ -5,6 +5,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, NewTopic
 
+import transformer
 from driver import (
     arguments, kept, offsets, parse_offsets, parts, records, run_member, run_tool, say, say_record,
 )
@@ -58,7 +59,14 @@ class Member:
 class Tool:
     def __init__(self, bootstrap):
         self.config = {"bootstrap.servers": bootstrap}
-        self.admin = AdminClient(self.config)
+
+    @property
+    def admin(self):
+        # One for each command: where the server was killed meanwhile, a request to a coordinator
+        # may wait for the old connection until it times out, though a new one is open.
+        # It is kept until the next one: its futures die with it.
+        self.latest = AdminClient(self.config)
+        return self.latest
 
     def create(self, topic, count):
         self.admin.create_topics([NewTopic(topic, int(count), 1)])[topic].result()
@@ -72,6 +80,32 @@ class Tool:
             )
         if producer.flush(30) or failed:
             raise RuntimeError(f"not delivered: {failed}")
+
+    def read(self, topic):
+        consumer = Consumer({
+            **self.config,
+            "group.id": "reader",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+        })
+        partitions = self.admin.list_topics(topic, 30).topics[topic].partitions
+        ends = {}
+        for p in partitions:
+            start, ends[p] = consumer.get_watermark_offsets(TopicPartition(topic, p), 30)
+        consumer.assign([TopicPartition(topic, p, 0) for p in partitions])
+        # The watermark may lie behind the last stable offset: what is not committed by now is read
+        # the next time.
+        quiet = 0
+        while quiet < 5 and any(
+            p.offset < ends[p.partition] for p in consumer.position(consumer.assignment())
+        ):
+            messages = consumer.consume(500, timeout=0.2)
+            quiet = 0 if messages else quiet + 1
+            for message in messages:
+                if message.error():
+                    raise KafkaException(message.error())
+                say("value", message.value().decode())
+        consumer.close()
 
     def list(self):
         result = self.admin.list_consumer_groups().result()
@@ -110,4 +144,9 @@ class Tool:
 
 if __name__ == "__main__":
     role, given = arguments()
-    run_member(Member(**given)) if role == "member" else run_tool(Tool(**given))
+    if role == "member":
+        run_member(Member(**given))
+    elif role == "transformer":
+        transformer.run(given)
+    else:
+        run_tool(Tool(**given))

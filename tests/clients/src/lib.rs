@@ -26,9 +26,19 @@
 //!          closed
 //!          error TEXT                it cannot go on
 //!
+//! transformer bootstrap=HOST:PORT group=ID topic=NAME to=NAME id=TRANSACTIONAL-ID session=MS
+//!   copies records in transactions, with the offsets that it consumed; aborts every third one and
+//!   reads its records again; some clients only
+//!   reads  quit
+//!   says   transaction committed COUNT
+//!          transaction aborted 0
+//!          closed
+//!          error TEXT
+//!
 //! tool bootstrap=HOST:PORT           one command, its lines, then `ok` or `error TEXT`
 //!   create TOPIC COUNT
 //!   produce TOPIC PREFIX COUNT       values PREFIX-0, PREFIX-1 ..; keys k0 .. k49 in turn
+//!   read TOPIC                       value VALUE, all committed ones; some clients only
 //!   list                             group ID STATE, `-` where a client shows no state
 //!   describe GROUP                   state STATE; member ID INSTANCE PARTS
 //!   offsets GROUP TOPIC              offset PARTITION OFFSET, committed ones
@@ -56,4 +66,4 @@ pub use catalog::{Client, EXCEPTIONS, Exception, Verb};
 pub use failure::Failure;
 pub use server::Server;
 pub use stage::{MemberName, Stage, run};
-pub use suite::franz_group_etl;
+pub use suite::{franz_group_etl, franz_txn_etl};

@@ -3,6 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{BuildHasher, Hasher};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,8 @@ pub(crate) struct Actor {
     pub(crate) changes: u32,
     pub(crate) records: Vec<Delivery>,
     commits: u32,
+    /// Transactions that a transformer committed and aborted.
+    transactions: (u32, u32),
     committed: BTreeMap<u32, u64>,
     /// The tool's answer so far, and whether it is whole.
     answer: Vec<String>,
@@ -117,16 +120,22 @@ impl Stage {
 
     /// Takes a server that keeps its data on disk, before anybody has come; whether there is one.
     pub(crate) fn keep_data(&mut self) -> Result<bool, Failure> {
-        let place = workspace().join("target/tmp").join(&self.group);
-        if place.exists() {
-            std::fs::remove_dir_all(&place)?;
-        }
+        let place = self.place();
         std::fs::create_dir_all(&place)?;
         match Server::start_keeping(&place.join("data"))? {
             Some(server) => self.server = server,
             None => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// Removes the data, which is kept after a failure, to be looked at.
+    pub(crate) fn forget_data(&self) -> Result<(), Failure> {
+        Ok(std::fs::remove_dir_all(self.place())?)
+    }
+
+    fn place(&self) -> PathBuf {
+        workspace().join("target/tmp").join(&self.group)
     }
 
     /// Ends the server as `kill -9` does, and starts it again on its data.
@@ -183,6 +192,25 @@ impl Stage {
         self.start(name, "member", &args)
     }
 
+    /// Starts a transformer of the group, under a transactional id that ends in `id`.
+    pub(crate) fn transform(
+        &mut self,
+        name: &str,
+        id: &str,
+        to: &str,
+        session_ms: u32,
+    ) -> Result<MemberName, Failure> {
+        let (group, topic) = (&self.group, &self.topic);
+        let args = [
+            format!("group={group}"),
+            format!("topic={topic}"),
+            format!("to={to}"),
+            format!("id={group}-{id}"),
+            format!("session={session_ms}"),
+        ];
+        self.start(name, "transformer", &args)
+    }
+
     fn start(&mut self, name: &str, role: &str, args: &[String]) -> Result<MemberName, Failure> {
         let place = self.actors.len();
         let mut command = self.client.driver();
@@ -202,6 +230,7 @@ impl Stage {
             changes: 0,
             records: Vec::new(),
             commits: 0,
+            transactions: (0, 0),
             committed: BTreeMap::new(),
             answer: Vec::new(),
             verdict: None,
@@ -404,6 +433,11 @@ impl Stage {
 }
 
 impl Actor {
+    /// How many transactions it committed, and how many it aborted.
+    pub(crate) fn ended_transactions(&self) -> (u32, u32) {
+        self.transactions
+    }
+
     /// Takes a line of the language that the crate's documentation describes.
     fn read(&mut self, line: &str) -> Result<(), Failure> {
         let words: Vec<&str> = line.split(' ').collect();
@@ -429,13 +463,17 @@ impl Actor {
                 self.committed = parse::offsets(offsets)?;
                 self.commits += 1;
             }
+            ["transaction", "committed", _] => self.transactions.0 += 1,
+            ["transaction", "aborted", _] => self.transactions.1 += 1,
             ["closed"] => self.closed = true,
             ["ok"] => self.verdict = Some(Ok(())),
             ["error", text @ ..] if self.name == "tool" => {
                 self.verdict = Some(Err(text.join(" ")));
             }
             ["error", ..] => return Err(Failure::new("a member gave up")),
-            ["group" | "state" | "member" | "offset", ..] => self.answer.push(line.to_owned()),
+            ["group" | "state" | "member" | "offset" | "value", ..] => {
+                self.answer.push(line.to_owned());
+            }
             _ => return Err(Failure::new("a line that no driver should say")),
         }
         Ok(())

@@ -12,7 +12,7 @@ use crate::{Failure, install};
 /// How long they may take; they end themselves a little earlier.
 const LIMIT: Duration = Duration::from_mins(3);
 
-/// The variants of `TestGroupETL` that speak the classic protocol.
+/// The variants of either test that speak the classic protocol.
 const VARIANTS: [&str; 3] = ["range", "cooperative-sticky", "cooperative-sticky/static"];
 
 /// Runs `TestGroupETL` in its classic variants.
@@ -21,6 +21,19 @@ const VARIANTS: [&str; 3] = ["range", "cooperative-sticky", "cooperative-sticky/
 ///
 /// When one of them fails or does not run, with what it said.
 pub fn franz_group_etl() -> Result<(), Failure> {
+    passes("TestGroupETL")
+}
+
+/// Runs `TestTxnEtl`, the same in transactions, in its classic variants.
+///
+/// # Errors
+///
+/// As above.
+pub fn franz_txn_etl() -> Result<(), Failure> {
+    passes("TestTxnEtl")
+}
+
+fn passes(test: &str) -> Result<(), Failure> {
     if !install::ready("franz-suite")? {
         return Ok(());
     }
@@ -30,7 +43,7 @@ pub fn franz_group_etl() -> Result<(), Failure> {
     let mut command = Command::new("bash");
     command
         .arg(workspace().join("tests/clients/franz-suite.sh"))
-        .arg(server.bootstrap());
+        .args([server.bootstrap(), test]);
     let mut process = Process::start(&mut command, Speaker(0), &ear)?;
     let mut said = Vec::new();
     let ended = loop {
@@ -41,17 +54,15 @@ pub fn franz_group_etl() -> Result<(), Failure> {
         }
     };
     let passed = |name: &&str| {
-        let start = format!("--- PASS: TestGroupETL/{name} (");
+        let start = format!("--- PASS: {test}/{name} (");
         said.iter()
             .any(|line| line.trim_start().starts_with(&start))
     };
     let good = ended && process.wait()?.success() && VARIANTS.iter().all(passed);
     said.extend(server.words());
-    Failure::unless(good, || {
-        format!("TestGroupETL failed:\n{}", said.join("\n"))
-    })?;
+    Failure::unless(good, || format!("{test} failed:\n{}", said.join("\n")))?;
     install::note(&format!(
-        "franz-suite: passed in {:.1} s",
+        "franz-suite: {test} passed in {:.1} s",
         (now() - began).as_secs_f32()
     ));
     Ok(())

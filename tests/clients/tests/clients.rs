@@ -49,6 +49,21 @@ client!(franz, Client::Franz);
 client!(sarama, Client::Sarama);
 
 #[test]
+fn confluent_transforms_exactly_once() -> Result<(), Failure> {
+    run(Client::Confluent, "transform", scenario::transform)
+}
+
+#[test]
+fn java_transforms_exactly_once() -> Result<(), Failure> {
+    run(Client::Java, "transform", scenario::transform)
+}
+
+#[test]
+fn franz_go_passes_its_own_transaction_tests() -> Result<(), Failure> {
+    clients::franz_txn_etl()
+}
+
+#[test]
 fn franz_go_passes_its_own_group_tests() -> Result<(), Failure> {
     clients::franz_group_etl()
 }

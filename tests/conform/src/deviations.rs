@@ -25,7 +25,6 @@ const CONSUMER: &str = "the consumer protocol (KIP-848) is not offered yet";
 const MIGRATION: &str = "migration between protocols needs the consumer protocol (KIP-848)";
 const SHARE: &str = "share groups (KIP-932) are not offered yet";
 const STREAMS: &str = "streams groups (KIP-1071) are not offered yet";
-const TRANSACTIONS: &str = "transactions are not offered yet";
 
 /// A step of the case that writes down the versions of each API.
 const fn version(api: &'static str, reason: &'static str) -> Deviation {
@@ -42,9 +41,6 @@ const fn lacks(cases: &'static str, reason: &'static str) -> NotOffered {
 
 /// All deliberate deviations.
 pub const DEVIATIONS: &[Deviation] = &[
-    version("AddPartitionsToTxn", TRANSACTIONS),
-    version("AddOffsetsToTxn", TRANSACTIONS),
-    version("EndTxn", TRANSACTIONS),
     version("ConsumerGroupHeartbeat", CONSUMER),
     version("ConsumerGroupDescribe", CONSUMER),
     version("ShareGroupHeartbeat", SHARE),
@@ -73,7 +69,8 @@ pub const NOT_OFFERED: &[NotOffered] = &[
     lacks("timed/classic-member-inside-doesnt-sync", MIGRATION),
     lacks("migration/", MIGRATION),
     lacks("share/", SHARE),
-    lacks("txn/", TRANSACTIONS),
+    lacks("txn/consumer-group", CONSUMER),
+    lacks("txn/version-6-in-a-consumer-group", CONSUMER),
     lacks("small-group/consumer-group", CONSUMER),
     lacks("small-group/consumer-group-static-restart", CONSUMER),
     lacks("small-group/too-large-to-upgrade", MIGRATION),

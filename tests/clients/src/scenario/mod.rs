@@ -7,6 +7,7 @@ mod join_leave;
 mod kill;
 mod server_killed;
 mod static_restart;
+mod transform;
 
 pub use admin::admin;
 pub use basic::basic;
@@ -14,3 +15,4 @@ pub use join_leave::join_leave;
 pub use kill::kill;
 pub use server_killed::server_killed;
 pub use static_restart::static_restart;
+pub use transform::transform;

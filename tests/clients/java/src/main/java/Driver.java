@@ -20,6 +20,8 @@ public final class Driver {
         try {
             if (words[0].equals("member")) {
                 new Member(args).run(commands());
+            } else if (words[0].equals("transformer")) {
+                new Transformer(args).run(commands());
             } else {
                 new Tool(args.get("bootstrap")).run(commands());
             }

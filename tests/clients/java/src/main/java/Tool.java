@@ -3,17 +3,23 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Properties;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.Future;
 import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 import org.apache.kafka.tools.consumer.group.ConsumerGroupCommand;
 
@@ -47,6 +53,7 @@ final class Tool {
                 new NewTopic(first, Optional.of(Integer.valueOf(words[2])), Optional.empty())
             )).all().get();
             case "produce" -> produce(first, words[2], Integer.parseInt(words[3]));
+            case "read" -> read(first);
             case "list" -> list();
             case "describe" -> describe(first);
             case "offsets" -> {
@@ -75,6 +82,26 @@ final class Tool {
             }
             for (Future<?> one : sent) {
                 one.get();
+            }
+        }
+    }
+
+    /** All committed values of a topic, from its beginning to its end. */
+    private void read(String topic) {
+        StringDeserializer words = new StringDeserializer();
+        Properties config = Transformer.reading(bootstrap);
+        try (KafkaConsumer<String, String> consumer = new KafkaConsumer<>(config, words, words)) {
+            List<TopicPartition> places = consumer.partitionsFor(topic).stream()
+                .map(one -> new TopicPartition(topic, one.partition())).toList();
+            consumer.assign(places);
+            Map<TopicPartition, Long> ends = consumer.endOffsets(places);
+            for (TopicPartition place : places) {
+                while (consumer.position(place) < ends.get(place)) {
+                    for (ConsumerRecord<String, String> one
+                            : consumer.poll(Duration.ofMillis(100))) {
+                        Driver.say("value", one.value());
+                    }
+                }
             }
         }
     }

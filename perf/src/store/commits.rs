@@ -1,10 +1,4 @@
-//! The disk journal beside its floors: commits in flight, bytes written, carrying, cold starts.
-//!
-//! Figures of one run only are comparable, as ratios: floor and engine take turns, and the median
-//! of their turns counts.
-
-mod cold;
-mod floor;
+//! Commits in flight: how fast, how many bytes, and what carrying adds.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -16,6 +10,7 @@ use takhin_coordinator::config::Config;
 use takhin_coordinator::engine::{Answer, CommitRequest, CommitResult, Engine};
 use takhin_coordinator::store::{DiskJournal, OpenError, Repair, StoreConfig};
 
+use super::{cold, floor};
 use crate::args::StoreArgs;
 use crate::clock;
 use crate::failure::Failure;
@@ -194,7 +189,7 @@ fn written() -> Result<u64, Failure> {
         .ok_or_else(|| Failure::new("/proc/self/io does not tell what was written"))
 }
 
-fn open(dir: &Path, sizes: StoreConfig) -> Result<Engine, Failure> {
+pub(super) fn open(dir: &Path, sizes: StoreConfig) -> Result<Engine, Failure> {
     let config = Config::builder()
         .group_initial_rebalance_delay_ms(0)
         .takhin_shards(SHARDS)
@@ -208,11 +203,14 @@ fn open(dir: &Path, sizes: StoreConfig) -> Result<Engine, Failure> {
         }
     };
     let engine = Engine::builder(config).journal(journal).open();
-    engine.map_err(|error| Failure::new(error.to_string()))
+    let engine = engine.map_err(|error| Failure::new(error.to_string()))?;
+    let loaded = engine.wait_until_loaded().wait();
+    loaded.map_err(|error| Failure::new(error.to_string()))?;
+    Ok(engine)
 }
 
 /// Commits that many offsets, ten a group, a thousand at a time.
-fn fill(engine: &Engine, count: u64) -> Result<(), Failure> {
+pub(super) fn fill(engine: &Engine, count: u64) -> Result<(), Failure> {
     for from in (0..count.div_ceil(10)).step_by(100) {
         let groups = from..count.div_ceil(10).min(from + 100);
         let answers = groups.map(|group| {
@@ -232,7 +230,7 @@ fn fill(engine: &Engine, count: u64) -> Result<(), Failure> {
 }
 
 /// The files of the log in a journal's directory.
-fn log_files(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
+pub(super) fn log_files(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;

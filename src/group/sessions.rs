@@ -1,0 +1,69 @@
+//! Whose silence has lasted too long.
+
+use super::effects::{Effect, SeatId};
+use super::groups::Groups;
+use crate::time::{Now, Tick};
+
+/// What a session timer that fired means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Due {
+    /// Nothing: the timer was overtaken, or the member's silence is explained.
+    Nothing,
+    /// The member was heard of; its timer is filed again.
+    Later,
+    /// The member is to be expired, if no beat comes in between.
+    Expire,
+}
+
+impl Groups {
+    /// Whether a member's time is up, given the last beat that the side door heard.
+    ///
+    /// On [`Due::Expire`] the caller closes the side door for exactly that beat and calls
+    /// [`Self::expire`]; if a newer beat came in between it asks again.
+    pub fn session_due(
+        &mut self,
+        seat: SeatId,
+        arming: u32,
+        beat: Option<Tick>,
+        now: Now,
+        fx: &mut Vec<Effect>,
+    ) -> Due {
+        if !self.seats.is_current(seat, arming) {
+            return Due::Nothing;
+        }
+        let deadline = self.seats.deadline(seat, beat, &self.stalls);
+        if deadline > now.tick {
+            self.seats.refile(seat, deadline, now.tick, fx);
+            return Due::Later;
+        }
+        let Some(place) = self.seats.get(seat) else {
+            return Due::Nothing;
+        };
+        let (key, member) = (place.group, place.member.clone());
+        if self.turn(key, now, fx, |turn| turn.is_waiting(&member)) == Some(true) {
+            // Armed anew when its request is answered.
+            self.seats.disarm(seat);
+            return Due::Nothing;
+        }
+        Due::Expire
+    }
+
+    /// Expires the member or pending member of that seat.
+    pub fn expire(&mut self, seat: SeatId, now: Now, fx: &mut Vec<Effect>) {
+        let Some(place) = self.seats.get(seat) else {
+            return;
+        };
+        let (key, member) = (place.group, place.member.clone());
+        self.turn(key, now, fx, |turn| turn.expire(&member));
+    }
+
+    /// Nobody was served for `length_ms` until now: deadlines that were running are extended.
+    pub fn stalled(&mut self, length_ms: u64, now: Now) {
+        self.stalls.note(now.tick, length_ms);
+    }
+
+    /// Until when the member of that seat may be silent, given its last beat.
+    pub(super) fn deadline(&self, seat: SeatId, beat: Option<Tick>) -> Tick {
+        self.seats.deadline(seat, beat, &self.stalls)
+    }
+}
