@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::shared_names::SharedNames;
 use super::{Engine, Inner};
 use crate::config::{Config, ConfigError};
 use crate::group::Rules;
@@ -152,6 +153,7 @@ impl Builder {
             shards,
             journal: self.journal,
             directory,
+            names: SharedNames::new(),
             clock: self.clock,
             metrics,
             durability,

@@ -9,6 +9,7 @@
 mod builder;
 mod health;
 mod heartbeat;
+mod shared_names;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub use crate::group::{
 };
 pub use crate::journal::Durability;
 pub use crate::shard::{Answer, Outcome, ShardPhase};
+
+use shared_names::SharedNames;
 
 use crate::error::Refusal;
 use crate::group::{Request, TxnGroupsRequest};
@@ -51,6 +54,7 @@ struct Inner {
     shards: Box<[Arc<Shard>]>,
     journal: Arc<dyn Journal>,
     directory: Arc<Directory>,
+    names: SharedNames,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     durability: Durability,
@@ -74,6 +78,7 @@ impl Engine {
     /// Joins a group, or asks for a member id first (KIP-394).
     pub fn join(&self, mut request: JoinRequest) -> Answer<JoinResult> {
         request.fresh = uuid::Uuid::new_v4();
+        self.inner.names.share_in(&mut request);
         self.ask(Request::Join(request))
     }
 
