@@ -114,7 +114,6 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
         }
         tokio::spawn(Arc::clone(&admin).serve(listener));
     }
-    let clock = Arc::clone(engine.clock());
     let advertised = cli.advertise.as_ref().map(|it| (it.host.clone(), it.port));
     let broker = Broker::new(
         engine.clone(),
@@ -125,7 +124,13 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
     );
     let broker = broker.with_offsets_topic(shown);
     tokio::spawn(broker.carry_out_transactions());
-    let server = Server::start(broker, listeners, &config, metrics, clock);
+    let server = Server::start(
+        broker,
+        listeners,
+        &config,
+        metrics,
+        Arc::clone(engine.clock()),
+    );
     admin.set_ready(true);
     announce(&addresses);
     signals.next().await;
