@@ -108,12 +108,8 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
     say_durability(cli, &engine);
     let metrics = Arc::clone(engine.metrics());
     let admin = Arc::new(Admin::new(engine.clone(), Arc::clone(&topics)));
-    for listener in admin_listener {
-        if let Ok(address) = listener.local_addr() {
-            tracing::info!("admin on http://{address}");
-        }
-        tokio::spawn(Arc::clone(&admin).serve(listener));
-    }
+    serve_admin(&admin, admin_listener);
+    let clock = Arc::clone(engine.clock());
     let advertised = cli.advertise.as_ref().map(|it| (it.host.clone(), it.port));
     let broker = Broker::new(
         engine.clone(),
@@ -124,19 +120,22 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
     );
     let broker = broker.with_offsets_topic(shown);
     tokio::spawn(broker.carry_out_transactions());
-    let server = Server::start(
-        broker,
-        listeners,
-        &config,
-        metrics,
-        Arc::clone(engine.clock()),
-    );
+    let server = Server::start(broker, listeners, &config, metrics, clock);
     admin.set_ready(true);
     announce(&addresses);
     signals.next().await;
     tracing::info!("stopping");
     admin.set_ready(false);
     stop(server, &engine, &mut signals).await
+}
+
+fn serve_admin(admin: &Arc<Admin>, listeners: Vec<TcpListener>) {
+    for listener in listeners {
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!("admin on http://{address}");
+        }
+        tokio::spawn(Arc::clone(admin).serve(listener));
+    }
 }
 
 /// Stops in order, or at once by a second signal.
