@@ -4,7 +4,7 @@
 //!
 //! | room | what it is |
 //! | --- | --- |
-//! | [`server`], [`topics`] | the standalone server and its in-memory data plane (feature `server`) |
+//! | [`server`], [`topics`] | the standalone server and its data plane (feature `server`) |
 //! | [`txn`] | the standalone server's transaction coordinator: who is in which transaction |
 //! | [`engine`] | the front door: open, join, sync, heartbeat, leave, commit, fetch |
 //! | [`shard`] | one event loop a shard: mailbox, step, timers, parked replies |

@@ -10,7 +10,9 @@ mod stage;
 
 use stage::*;
 use takhin_coordinator::error::Refusal;
-use takhin_coordinator::group::{CommitRequest, ListRequest, Phase, Record, Reply, Request, Rules};
+use takhin_coordinator::group::{
+    CommitRequest, ListRequest, Phase, Producer, Record, Reply, Request, Rules, TxnGroupsRequest,
+};
 
 const CHECK_MS: u64 = 600_000;
 
@@ -100,6 +102,22 @@ fn a_group_with_members_refuses_its_deletion_without_waiting_for_the_journal() {
     assert_eq!(reply, Reply::Heartbeat(Ok(())));
     stage.settle_all();
     assert!(matches!(stage.reply(to), Some(Reply::Commit(Ok(_)))));
+}
+
+#[test]
+fn a_removed_group_ends_what_was_staged_in_it_though_the_log_has_no_other_word_on_it() {
+    let mut stage = Stage::new(Rules::default());
+    let producer = Producer::new(1, 0);
+    let staged = committing("g", &[(0, 1)]).in_transaction(producer);
+    stage.ask(Request::TxnCommit(staged));
+    stage.log.push(Record::Group {
+        group: "g".into(),
+        value: None,
+    });
+    let mut stage = stage.restart(Rules::default());
+    assert_eq!(stage.groups.pending(), 0);
+    let open = stage.answer(Request::TxnGroups(TxnGroupsRequest { producer }));
+    assert_eq!(open, Reply::TxnGroups(Ok(Vec::new())));
 }
 
 #[test]

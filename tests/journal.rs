@@ -199,6 +199,7 @@ fn an_engine_with_threads_of_its_own_looks_at_the_time_by_itself() {
         .journal(Ledger::new(Fate::OnCommand))
         .open()
         .unwrap();
+    engine.wait_until_loaded().wait().unwrap();
     let refused = engine.commit(commit("g", None, 1)).wait();
     assert_eq!(refused, Err(Refusal::NotAvailable));
 }

@@ -94,6 +94,11 @@ fn staged_offsets_count_for_the_limit_of_a_group() {
     stage(&host.engine, "g", one, 1).wait().unwrap();
     stage(&host.engine, "g", two, 2).wait().unwrap();
     let full = Err(Refusal::Overloaded);
+    let metrics = host.engine.metrics().shard(0);
+    assert_eq!(
+        (metrics.offsets.value(), metrics.offsets_staged.value()),
+        (0, 2)
+    );
     let third = stage(&host.engine, "g", Producer::new(3, 0), 3).wait();
     assert_eq!(third.map(|_| ()), full);
     let plain = host.engine.commit(commit("g", None, 4)).wait();
@@ -136,6 +141,21 @@ fn staged_offsets_count_for_the_limit_of_the_node_exactly() {
     let more = [5, 6].map(|id| stage(&host.engine, "g", Producer::new(id, 0), 1));
     journal.settle_all();
     assert_eq!(more.map(|it| it.wait().is_ok()), [true, false]);
+}
+
+#[test]
+fn what_is_staged_anew_while_its_transaction_ends_takes_room_of_its_own() {
+    let journal = Ledger::new(Fate::OnCommand);
+    let host = Host::with_journal(config().takhin_offsets_max(1), journal.clone());
+    let producer = Producer::new(1, 0);
+    let staged = stage(&host.engine, "g", producer, 1);
+    journal.settle_all();
+    staged.wait().unwrap();
+    let ended = host.engine.end_txn(end("g", producer, true));
+    let anew = stage(&host.engine, "g", producer, 2);
+    journal.settle_all();
+    ended.wait().unwrap();
+    assert_eq!(anew.wait(), Err(Refusal::Overloaded));
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::builder::RangedU64ValueParser;
 use clap::{Args as Flags, Parser, Subcommand, ValueEnum};
+
+use crate::compare::{Peer, load_names};
 
 /// Loads on a coordinator.
 #[derive(Parser, Debug)]
@@ -29,6 +33,8 @@ pub(crate) enum Load {
     Store(StoreArgs),
     /// What groups and offsets take of the memory.
     Memory(MemoryArgs),
+    /// Ours and its peers side by side, with a report and plots.
+    Compare(CompareArgs),
 }
 
 impl Load {
@@ -38,8 +44,29 @@ impl Load {
             Self::InProcess { load } => load.args().json,
             Self::Store(args) => args.json,
             Self::Memory(args) => args.json,
+            Self::Compare(_) => false,
         }
     }
+}
+
+/// A comparison.
+#[derive(Flags, Debug)]
+pub(crate) struct CompareArgs {
+    /// A minute instead of ten: one short round, with those that are installed.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Who takes part; all of them if none is named.
+    #[arg(long, value_enum, value_name = "PEER", value_delimiter = ',')]
+    pub(crate) peers: Vec<Peer>,
+    /// Which loads; all of them if none is named.
+    #[arg(long, value_name = "LOAD", value_delimiter = ',', value_parser = load_names())]
+    pub(crate) loads: Vec<String>,
+    /// Rounds, of which the medians count.
+    #[arg(long, value_parser = between(1, 99))]
+    pub(crate) rounds: Option<u64>,
+    /// Where the report goes: perf/results, or target/compare if it is a quick one.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// A load over the wire. The server is a single node: that of the bootstrap address is asked.
@@ -146,7 +173,7 @@ pub(crate) struct InProcessArgs {
     /// Draws where the time went.
     #[cfg(feature = "flamegraph")]
     #[arg(long, value_name = "FILE.svg")]
-    pub(crate) flamegraph: Option<std::path::PathBuf>,
+    pub(crate) flamegraph: Option<PathBuf>,
     /// Prints JSON instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
@@ -157,7 +184,7 @@ pub(crate) struct InProcessArgs {
 pub(crate) struct StoreArgs {
     /// Where a directory for it is made, and removed afterwards.
     #[arg(long, value_name = "DIR", default_value = "target")]
-    pub(crate) dir: std::path::PathBuf,
+    pub(crate) dir: PathBuf,
     /// How often floor and engine take turns.
     #[arg(long, default_value_t = 5, value_parser = between(1, 1_000))]
     pub(crate) turns: u64,

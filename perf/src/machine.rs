@@ -32,6 +32,11 @@ impl Machine {
         }
     }
 
+    /// The day it was looked at, as `2026-11-24`.
+    pub(crate) fn day(&self) -> &str {
+        self.date.split('T').next().unwrap_or_default()
+    }
+
     pub(crate) fn to_json(&self) -> Value {
         json!({
             "cores": self.cores,

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release -p perf -- heartbeats --spawn --seconds 10 --rate 20000
 //! cargo run --release -p perf -- commits --bootstrap 127.0.0.1:9092 --server-pid 4711 --json
+//! cargo run --release -p perf -- compare --quick
 //! cargo run --release -p perf -- in-process heartbeats --by names --members 1000000
 //! cargo run --release -p perf -- store
 //! cargo run --release -p perf -- memory
@@ -13,12 +14,14 @@
 //! before the run, and its latency counts from that moment, whether or not it could leave then. A
 //! server that stalls is seen to have stalled all the requests that came due meanwhile, not only
 //! the one that it kept waiting (no "coordinated omission"). In process the load is closed: each
-//! thread asks again as soon as it is answered, so the figure is a throughput.
+//! thread asks again as soon as it is answered, so the figure is a throughput. Beside its peers
+//! (`compare`) ours is loaded in both ways.
 //!
 //! Every report names machine, date and commit. All loads end by themselves.
 
 mod args;
 mod clock;
+mod compare;
 mod failure;
 mod figures;
 mod in_process;
@@ -40,6 +43,7 @@ use args::{Args, Load};
 use failure::Failure;
 use figures::Figures;
 use report::Report;
+use wire::{Kind, open};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -74,11 +78,12 @@ fn run(args: &Args) -> Result<String, Failure> {
         }
     };
     match &args.load {
-        Load::Heartbeats(args) => wire::run(wire::Kind::Heartbeats, args).map(of_load),
-        Load::Commits(args) => wire::run(wire::Kind::Commits, args).map(of_load),
+        Load::Heartbeats(args) => open::run(Kind::Heartbeats, args).map(of_load),
+        Load::Commits(args) => open::run(Kind::Commits, args).map(of_load),
         Load::InProcess { load } => in_process::run(load).map(of_load),
         Load::Store(args) => store::run(args).map(of_figures),
         Load::Memory(args) => memory::run(args).map(of_figures),
+        Load::Compare(args) => compare::run(args).map(|()| String::new()),
     }
 }
 

@@ -13,9 +13,13 @@ use crate::failure::Failure;
 /// A server that we started; it ends with this value.
 #[derive(Debug)]
 pub(crate) struct Server {
-    child: Child,
+    process: Process,
     address: String,
 }
+
+/// A process that we started; it ends with this value.
+#[derive(Debug)]
+pub(crate) struct Process(Child);
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
 const STOPS_WITHIN: Duration = Duration::from_secs(10);
@@ -41,7 +45,7 @@ impl Server {
             child.map_err(|error| Failure::new(format!("{}: {error}", binary.display())))?;
         let stdout = child.stdout.take();
         let mut server = Self {
-            child,
+            process: Process(child),
             address: String::new(),
         };
         let (sender, ready) = mpsc::channel();
@@ -69,31 +73,47 @@ impl Server {
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.pid()
     }
 }
 
-impl Drop for Server {
+impl Process {
+    pub(crate) fn start(command: &mut Command) -> Result<Self, Failure> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let child = command.stdin(Stdio::null()).spawn();
+        child
+            .map(Self)
+            .map_err(|error| Failure::new(format!("{name}: {error}")))
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        !matches!(self.0.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Process {
     /// SIGTERM, then SIGKILL for one that does not stop in time; to that very process.
     fn drop(&mut self) {
-        let asked = Command::new("kill")
-            .arg(self.child.id().to_string())
-            .status();
+        let asked = Command::new("kill").arg(self.pid().to_string()).status();
         let deadline = clock::now() + STOPS_WITHIN;
         while asked.is_ok() && clock::now() < deadline {
-            if !matches!(self.child.try_wait(), Ok(None)) {
+            if self.has_ended() {
                 return;
             }
             std::thread::park_timeout(Duration::from_millis(20));
         }
         // It is gone already, or there is nothing more that could be done.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
 /// The server's binary: `TAKHIN_BIN`, or what was built beside this program.
-fn binary() -> Result<PathBuf, Failure> {
+pub(crate) fn binary() -> Result<PathBuf, Failure> {
     if let Some(path) = std::env::var_os("TAKHIN_BIN") {
         return Ok(path.into());
     }
@@ -124,6 +144,19 @@ fn cpu_seconds_in(stat: &str) -> Option<f64> {
     Some((user + system) / TICKS_PER_SECOND)
 }
 
+/// The memory of a process that is resident, in bytes; `None` where `/proc` does not tell.
+pub(crate) fn resident_bytes(pid: u32) -> Option<u64> {
+    resident_bytes_in(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
+}
+
+fn resident_bytes_in(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1_024)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +166,12 @@ mod tests {
         let stat = "7 (a) b (c) S 1 7 7 0 -1 4194560 1 2 3 4 150 50 9 9 20 0 1 0 5 6 7\n";
         assert_eq!(cpu_seconds_in(stat), Some(2.0));
         assert_eq!(cpu_seconds_in("7 (x) S 1"), None);
+    }
+
+    #[test]
+    fn resident_memory_is_told_in_bytes() {
+        let status = "Name:\tx\nVmHWM:\t   900 kB\nVmRSS:\t   812 kB\n";
+        assert_eq!(resident_bytes_in(status), Some(812 * 1_024));
+        assert_eq!(resident_bytes_in("Name:\tx\n"), None);
     }
 }

@@ -115,8 +115,8 @@ settings! {
     "auto.create.topics.enable" auto_create_topics_enable: bool = true, false..=true;
     /// Whether topics may be deleted.
     "delete.topic.enable" delete_topic_enable: bool = true, false..=true;
-    /// The bytes that each partition keeps, -1 for no limit. Kafka's default is -1; records are in
-    /// memory here, so the default is finite.
+    /// The bytes that each partition keeps, -1 for no limit. Kafka's default is -1; without
+    /// a data directory records are in memory, so the default is finite.
     "log.retention.bytes" log_retention_bytes: i64 = 64 * 1024 * 1024, -1..=i64::MAX;
     /// The largest record batch, in bytes.
     "message.max.bytes" message_max_bytes: i32 = 1_048_588, 0..=i32::MAX;

@@ -119,6 +119,12 @@ impl SimDisk {
         files.map(|(_, at)| state.nodes[*at].live.len()).sum()
     }
 
+    /// The names of all files that end so.
+    pub(crate) fn names_ending(&self, ending: &str) -> Vec<String> {
+        let names = self.names().into_iter();
+        names.filter(|name| name.ends_with(ending)).collect()
+    }
+
     /// Bytes of all files whose names end so.
     pub(crate) fn log_bytes_of(&self, ending: &str) -> usize {
         let state = self.state();

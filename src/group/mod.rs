@@ -11,10 +11,10 @@
 //!                 +--------------------------------------------+ ----> Effect::Seat, Publish ..
 //! ```
 //!
-//! A group has two halves. Its **facts** (committed offsets, the last persisted group metadata)
-//! change in one place only, [`Groups::apply`], which the live engine, recovery and every test
-//! share. Its **classic** half is the live state machine of the members: it never survives a
-//! restart by itself, it is revived from the facts.
+//! A group has two halves. Its **facts** (committed offsets, those that open transactions have
+//! staged, the last persisted group metadata) change in one place only, [`Groups::apply`], which
+//! the live engine, recovery and every test share. Its **classic** half is the live state machine
+//! of the members: it never survives a restart by itself, it is revived from the facts.
 //!
 //! A decision that must outlive us is *decided, appended, then settled*: the verb emits an
 //! [`Entry`] with its records and what is to follow, the journal makes it durable, and

@@ -260,15 +260,12 @@ mod tests {
             let mut row = Row::default();
             let mut map = BTreeMap::new();
             for (partition, value) in steps {
-                match value {
-                    Some(value) => {
-                        let is_new = map.insert(partition, value.clone()).is_none();
-                        prop_assert_eq!(row.insert(partition, &value), is_new);
-                    }
-                    None => {
-                        let was_there = map.remove(&partition).is_some();
-                        prop_assert_eq!(row.remove(partition), was_there);
-                    }
+                if let Some(value) = value {
+                    let is_new = map.insert(partition, value.clone()).is_none();
+                    prop_assert_eq!(row.insert(partition, &value), is_new);
+                } else {
+                    let was_there = map.remove(&partition).is_some();
+                    prop_assert_eq!(row.remove(partition), was_there);
                 }
                 let held = row.get(partition);
                 prop_assert_eq!(held.as_ref(), map.get(&partition));

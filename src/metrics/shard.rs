@@ -15,6 +15,8 @@ pub struct ShardMetrics {
     pub members: Gauge,
     /// Committed offsets of all groups.
     pub offsets: Gauge,
+    /// Offsets that open transactions have staged.
+    pub offsets_staged: Gauge,
     /// Joins and syncs that wait for their answer.
     pub parked: Gauge,
     /// Rebalances that ended with a new generation.

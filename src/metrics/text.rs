@@ -130,6 +130,9 @@ impl Metrics {
         let quarantined = self.gauge(|shard| &shard.groups_quarantined);
         let help = "Groups that are not available because a record of them cannot be read.";
         one(f, "takhin_groups_quarantined", "gauge", help, quarantined)?;
+        let staged = self.gauge(|shard| &shard.offsets_staged);
+        let help = "Offsets that open transactions have staged.";
+        one(f, "takhin_offsets_staged", "gauge", help, staged)?;
         let parked = self.gauge(|shard| &shard.parked);
         let help = "Joins and syncs that wait for their answer.";
         one(f, "takhin_group_requests_parked", "gauge", help, parked)?;

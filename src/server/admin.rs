@@ -23,7 +23,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use crate::engine::{Engine, ShardPhase};
+use crate::engine::{Engine, ShardPhase, ShardStatus};
 use crate::topics::Topics;
 
 /// What the endpoint tells.
@@ -85,7 +85,7 @@ impl Admin {
             .await;
     }
 
-    pub(super) fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
         let (status, text) = match path {
             "/livez" => (StatusCode::OK, "ok\n".to_owned()),
             "/readyz" => self.readiness(),
@@ -109,31 +109,47 @@ impl Admin {
         if !self.ready.load(Ordering::Acquire) {
             return (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned());
         }
-        let shards = self.engine.shards();
-        let is_journal_healthy = self.engine.is_journal_healthy();
-        let are_topics_healthy = self.topics.is_healthy();
-        let is_healthy = is_journal_healthy && are_topics_healthy;
-        if is_healthy && shards.iter().all(|it| it.phase == ShardPhase::Serving) {
-            return (StatusCode::OK, "ok\n".to_owned());
+        let healthy = Healthy {
+            journal: self.engine.is_journal_healthy(),
+            topics: self.topics.is_healthy(),
+        };
+        match amiss(healthy, &self.engine.shards()) {
+            None => (StatusCode::OK, "ok\n".to_owned()),
+            Some(text) => (StatusCode::SERVICE_UNAVAILABLE, text),
         }
-        let mut text = String::new();
-        if !are_topics_healthy {
-            text.push_str("the topics' disk failed\n");
-        }
-        if !is_journal_healthy {
-            text.push_str("journal: takes no records any more, restart\n");
-        }
-        for status in shards {
-            let phase = match status.phase {
-                ShardPhase::Loading => "loading",
-                ShardPhase::Serving => "ready",
-                ShardPhase::Failed => "failed",
-            };
-            let (shard, records) = (status.shard.0, status.records);
-            let _ = writeln!(text, "shard {shard}: {phase}, {records} records loaded");
-        }
-        (StatusCode::SERVICE_UNAVAILABLE, text)
     }
+}
+
+/// Which disks take what they are given.
+#[derive(Clone, Copy, Debug)]
+struct Healthy {
+    journal: bool,
+    topics: bool,
+}
+
+/// What keeps a server from being ready, if something does.
+fn amiss(healthy: Healthy, shards: &[ShardStatus]) -> Option<String> {
+    let is_healthy = healthy.journal && healthy.topics;
+    if is_healthy && shards.iter().all(|it| it.phase == ShardPhase::Serving) {
+        return None;
+    }
+    let mut text = String::new();
+    if !healthy.topics {
+        text.push_str("the topics' disk failed\n");
+    }
+    if !healthy.journal {
+        text.push_str("the journal failed and takes no records any more: restart\n");
+    }
+    for status in shards {
+        let phase = match status.phase {
+            ShardPhase::Loading => "loading",
+            ShardPhase::Serving => "ready",
+            ShardPhase::Failed => "failed",
+        };
+        let (shard, records) = (status.shard.0, status.records);
+        let _ = writeln!(text, "shard {shard}: {phase}, {records} records loaded");
+    }
+    Some(text)
 }
 
 fn respond(status: StatusCode, text: String) -> Response<Full<Bytes>> {
@@ -154,3 +170,67 @@ const HEADER_TIME_MAX: Duration = Duration::from_secs(5);
 const HEADER_BYTES_MAX: usize = 8 * 1024;
 /// How long accepting rests after a failure.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::engine::Driving;
+    use crate::topics::TopicsConfig;
+
+    const WELL: Healthy = Healthy {
+        journal: true,
+        topics: true,
+    };
+
+    fn engine() -> Engine {
+        let config = Config::builder().takhin_shards(2).build().unwrap();
+        let builder = Engine::builder(config).driving(Driving::Host);
+        builder.load_later().open().unwrap()
+    }
+
+    #[test]
+    fn a_server_is_ready_when_its_last_shard_is_loaded() {
+        let engine = engine();
+        let topics = Arc::new(Topics::new(TopicsConfig::default()));
+        let admin = Admin::new(engine.clone(), topics);
+        let get = || admin.answer(&Method::GET, "/readyz").status();
+        assert_eq!(get(), StatusCode::SERVICE_UNAVAILABLE);
+        admin.set_ready(true);
+        assert_eq!(get(), StatusCode::SERVICE_UNAVAILABLE);
+        let text = amiss(WELL, &engine.shards());
+        let lines = "shard 0: loading, 0 records loaded\nshard 1: loading, 0 records loaded\n";
+        assert_eq!(text.as_deref(), Some(lines));
+        engine.load_next().unwrap();
+        let text = amiss(WELL, &engine.shards());
+        let lines = "shard 0: ready, 0 records loaded\nshard 1: loading, 0 records loaded\n";
+        assert_eq!(text.as_deref(), Some(lines));
+        engine.load_next().unwrap();
+        assert_eq!(get(), StatusCode::OK);
+    }
+
+    #[test]
+    fn a_shard_that_failed_and_a_disk_that_failed_are_told() {
+        let engine = engine();
+        engine.run_due();
+        let mut shards = engine.shards();
+        assert_eq!(amiss(WELL, &shards), None);
+        let ill = Healthy {
+            journal: false,
+            ..WELL
+        };
+        let text = amiss(ill, &shards).unwrap();
+        assert!(text.starts_with("the journal failed and takes no records any more: restart\n"));
+        let ill = Healthy {
+            topics: false,
+            ..WELL
+        };
+        assert!(amiss(ill, &shards).is_some());
+        shards[1].phase = ShardPhase::Failed;
+        let text = amiss(WELL, &shards).unwrap();
+        assert!(
+            text.ends_with("\nshard 1: failed, 0 records loaded\n"),
+            "{text}"
+        );
+    }
+}

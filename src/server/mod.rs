@@ -30,15 +30,13 @@ mod process;
 mod service;
 
 #[cfg(test)]
-mod admin_tests;
-#[cfg(test)]
 mod connection_tests;
 #[cfg(test)]
 mod listener_tests;
 #[cfg(test)]
 mod testing;
 
-pub use dispatch::{Broker, Remembered};
+pub use dispatch::{Broker, OffsetsTopic, Remembered};
 pub use listener::Server;
 pub use process::main;
 pub use service::{Answer, Handled, Peer, Service};

@@ -23,7 +23,7 @@ use tracing_subscriber::EnvFilter;
 use super::admin::Admin;
 use super::cli::{Cli, Command, HostPort, StartError};
 use super::data::{Data, DataError};
-use super::dispatch::Broker;
+use super::dispatch::{Broker, OffsetsTopic};
 use super::listener::Server;
 use super::offline;
 use crate::config::Config;
@@ -87,12 +87,14 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let mut builder = Engine::builder(config.clone());
-    let (topics, transactions) = match data {
+    let (topics, transactions, shown) = match data {
         Some(data) => {
+            let shown = OffsetsTopic::new(Arc::clone(&data.journal), config.takhin_shards);
             builder = builder.journal(data.journal);
-            (data.topics, Some(data.transactions))
+            let topics = data.topics.with_internal(shown.summary());
+            (topics, Some(data.transactions), Some(shown))
         }
-        None => (Topics::new(topics(&config)), None),
+        None => (Topics::new(topics(&config)), None, None),
     };
     let topics = Arc::new(topics);
     let engine = match builder.open() {
@@ -106,12 +108,7 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
     say_durability(cli, &engine);
     let metrics = Arc::clone(engine.metrics());
     let admin = Arc::new(Admin::new(engine.clone(), Arc::clone(&topics)));
-    for listener in admin_listener {
-        if let Ok(address) = listener.local_addr() {
-            tracing::info!("admin on http://{address}");
-        }
-        tokio::spawn(Arc::clone(&admin).serve(listener));
-    }
+    serve_admin(&admin, admin_listener);
     let clock = Arc::clone(engine.clock());
     let advertised = cli.advertise.as_ref().map(|it| (it.host.clone(), it.port));
     let broker = Broker::new(
@@ -121,6 +118,7 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
         config.clone(),
         advertised,
     );
+    let broker = broker.with_offsets_topic(shown);
     tokio::spawn(broker.carry_out_transactions());
     let server = Server::start(broker, listeners, &config, metrics, clock);
     admin.set_ready(true);
@@ -128,6 +126,20 @@ async fn serve(cli: &Cli, mut config: Config) -> ExitCode {
     signals.next().await;
     tracing::info!("stopping");
     admin.set_ready(false);
+    stop(server, &engine, &mut signals).await
+}
+
+fn serve_admin(admin: &Arc<Admin>, listeners: Vec<TcpListener>) {
+    for listener in listeners {
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!("admin on http://{address}");
+        }
+        tokio::spawn(Arc::clone(admin).serve(listener));
+    }
+}
+
+/// Stops in order, or at once by a second signal.
+async fn stop(server: Server<Broker>, engine: &Engine, signals: &mut Signals) -> ExitCode {
     tokio::select! {
         all_answered = server.stop(STOP_TIME_MAX) => {
             if !all_answered {
@@ -169,7 +181,7 @@ fn open_transactions(
     let (dir, damage) = place.unzip();
     let damage = damage.unwrap_or_default();
     Coordinator::open(dir.as_deref(), damage, limits, engine.now()).map_err(|error| {
-        let dir = cli.data_dir.as_deref().unwrap_or(Path::new(""));
+        let dir = cli.data_dir.as_deref().unwrap_or_else(|| Path::new(""));
         StartError::DataDir(dir.display().to_string(), DataError::Transactions(error))
     })
 }
@@ -177,13 +189,12 @@ fn open_transactions(
 /// What an acknowledgement is worth.
 fn say_durability(cli: &Cli, engine: &Engine) {
     let dir = cli.data_dir.as_deref().map(Path::display);
-    match (engine.durability(), dir) {
-        (Durability::LocalFsync, Some(dir)) => {
-            tracing::info!("durability LocalFsync: what is acknowledged was synced to '{dir}'");
-        }
-        _ => tracing::info!(
+    if let (Durability::LocalFsync, Some(dir)) = (engine.durability(), dir) {
+        tracing::info!("durability LocalFsync: what is acknowledged was synced to '{dir}'");
+    } else {
+        tracing::info!(
             "durability Memory: groups, offsets and records are in memory and end with this process"
-        ),
+        );
     }
 }
 

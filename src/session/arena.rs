@@ -1,7 +1,7 @@
 //! Places that come into being one after the other and never move.
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// An array that grows while it is read.
 ///
@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 /// Grown by its owner only, read by any. A reader learns of a place by some word that the owner
 /// wrote after making it, and finds it made.
 pub(super) struct Arena<T> {
-    segments: Box<[OnceLock<Box<[T]>>]>,
+    segments: Box<[OnceLock<Arc<[T]>>]>,
 }
 
 impl<T: Default> Arena<T> {
@@ -49,6 +49,46 @@ impl<T: Default> Arena<T> {
         let it = locate(at);
         self.segments.get(it.segment)?.get()?.get(it.offset)
     }
+
+    /// The place, if it was made, to be kept.
+    pub(super) fn hold(&self, at: u32) -> Option<Held<T>> {
+        let it = locate(at);
+        let segment = Arc::clone(self.segments.get(it.segment)?.get()?);
+        (it.offset < segment.len()).then_some(Held {
+            segment,
+            offset: it.offset,
+        })
+    }
+}
+
+/// One place, held: nothing has to be looked up to reach it.
+pub(super) struct Held<T> {
+    segment: Arc<[T]>,
+    offset: usize,
+}
+
+impl<T> Held<T> {
+    /// What lies there.
+    #[inline]
+    pub(super) fn get(&self) -> &T {
+        &self.segment[self.offset]
+    }
+}
+
+// By hand: what lies in the place need not be clonable.
+impl<T> Clone for Held<T> {
+    fn clone(&self) -> Self {
+        Self {
+            segment: Arc::clone(&self.segment),
+            offset: self.offset,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Held<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Held").field(&self.offset).finish()
+    }
 }
 
 impl<T> fmt::Debug for Arena<T> {
@@ -69,19 +109,22 @@ struct Located {
 
 #[inline]
 fn locate(at: u32) -> Located {
-    let numbered = u64::from(at) + u64::from(FIRST);
+    // Beyond all places there is no segment, so that no more than that counts.
+    let numbered = at.saturating_add(FIRST);
     let octave = numbered.ilog2();
     let bits = octave - PARTS.ilog2();
-    let part = (numbered >> bits) as usize - PARTS;
+    // The octave's topmost bits: PARTS and more, so that the first octave begins at its number of
+    // parts more than 0.
+    let parts = (numbered >> bits) + octave * PARTS;
     Located {
-        segment: (octave - FIRST.ilog2()) as usize * PARTS + part,
+        segment: (parts - (FIRST.ilog2() + 1) * PARTS) as usize,
         offset: (numbered & ((1 << bits) - 1)) as usize,
         places: 1 << bits,
     }
 }
 
 /// Segments of one octave.
-const PARTS: usize = 4;
+const PARTS: u32 = 4;
 /// Places of the first octave; under loom as few as can be.
 const FIRST: u32 = if cfg!(loom) { 4 } else { 256 };
 const OCTAVE_MAX: u32 = 30;

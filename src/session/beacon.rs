@@ -53,15 +53,39 @@ impl Beacon {
         self.0.store(pack(generation, phase), Ordering::Release);
     }
 
-    /// Generation and phase as last published.
+    /// The word as it is, so that its line is on its way.
     #[inline]
-    pub(super) fn load(&self) -> (Generation, Phase) {
+    pub(super) fn glance(&self) -> u64 {
+        // Relaxed: nothing is concluded from it.
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// What was published last.
+    #[inline]
+    pub(super) fn load(&self) -> Shown {
         // Acquire: pairs with the release in `publish`; the member's word that is read after this
         // is at least as new as the state read here.
-        unpack(self.0.load(Ordering::Acquire))
+        Shown(self.0.load(Ordering::Acquire))
     }
 }
 
+/// A reading of a beacon.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Shown(u64);
+
+impl Shown {
+    /// Whether the group is stable in that generation, as nearly always: one comparison.
+    #[inline]
+    pub(super) fn is_stable_in(self, generation: Generation) -> bool {
+        self.0 == pack(generation, Phase::Stable)
+    }
+
+    pub(super) fn parts(self) -> (Generation, Phase) {
+        unpack(self.0)
+    }
+}
+
+#[inline]
 fn pack(generation: Generation, phase: Phase) -> u64 {
     (u64::from(generation.0.cast_unsigned()) << 32) | u64::from(phase as u8)
 }
@@ -91,7 +115,11 @@ mod tests {
         ] {
             for generation in [-1, 0, 1, i32::MAX, i32::MIN] {
                 beacon.publish(Generation(generation), phase);
-                assert_eq!(beacon.load(), (Generation(generation), phase));
+                let shown = beacon.load();
+                assert_eq!(shown.parts(), (Generation(generation), phase));
+                let is_stable = shown.is_stable_in(Generation(generation));
+                assert_eq!(is_stable, phase == Phase::Stable);
+                assert!(!shown.is_stable_in(Generation(7)));
             }
         }
     }

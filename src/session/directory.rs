@@ -3,12 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::arena::Arena;
+use super::arena::{Arena, Held};
+use super::beacon::Beacon;
 use super::index::IndexOwner;
 use super::print::{Print, Prints};
 use super::registrar::{Registrar, RegistrarState};
-use super::sessions::{Place, Sessions, Verdict};
-use super::word::MemberWord;
+use super::sessions::{Found, Sessions, Verdict, beat};
+use super::word::{MemberWord, Tenancy};
 use crate::atomic::{Ordering, Owned};
 use crate::ids::{Generation, ShardId};
 use crate::time::Tick;
@@ -35,11 +36,13 @@ struct Part {
 /// It is of one session; when that is over, it is worth nothing any more.
 #[derive(Clone, Debug)]
 pub struct SessionHandle {
-    sessions: Arc<Sessions>,
-    place: Place,
+    word: Held<MemberWord>,
+    tenancy: Tenancy,
+    beacon: Held<Beacon>,
     print: Print,
     /// What stands for its instance id; 0: it has none.
     instance: u64,
+    prints: Arc<Prints>,
 }
 
 impl Directory {
@@ -106,76 +109,123 @@ impl Directory {
     pub fn find(&self, shard: ShardId, group: &str, member: &str) -> Option<SessionHandle> {
         let sessions = &self.shards.get(shard.0 as usize)?.sessions;
         let print = self.prints.of(group, member)?;
-        let place = sessions.find(print)?;
+        let found = sessions.find(print)?;
         Some(SessionHandle {
-            sessions: Arc::clone(sessions),
-            place,
+            word: sessions.words.hold(found.cell)?,
+            tenancy: found.tenancy,
+            beacon: sessions.beacons.hold(found.beacon)?,
             print,
-            instance: sessions.instance(place),
+            instance: sessions.instance(found.cell),
+            prints: Arc::clone(&self.prints),
         })
     }
 
     /// Answers a heartbeat by names, and counts it where Kafka resets the timer.
     #[inline]
     pub fn heartbeat(&self, beat: &Beat<'_>, now: Tick) -> Verdict {
-        let print = self.prints.of(beat.group, beat.member);
-        self.heartbeat_of(beat, print, now)
+        let found = self.prints.of(beat.group, beat.member).and_then(|print| {
+            let sessions = self.sessions(beat.shard)?;
+            Some((sessions, sessions.find(print)?))
+        });
+        match found {
+            Some((sessions, found)) => answer(sessions, found, beat, now),
+            None => Verdict::AskShard,
+        }
+    }
+
+    #[inline]
+    fn sessions(&self, shard: ShardId) -> Option<&Sessions> {
+        self.shards.get(shard.0 as usize).map(|it| &*it.sessions)
     }
 
     /// The same for many: gives each its verdict by its place in `beats`, in order.
     ///
     /// The memory that all of them need is asked for at once, so that one does not wait for what
-    /// another could have brought along: some three times faster than one by one where members
-    /// are too many for the caches.
+    /// another could have brought along: several times faster than one by one where members are
+    /// too many for the caches.
     pub fn heartbeats(&self, beats: &[Beat<'_>], now: Tick, mut tell: impl FnMut(usize, Verdict)) {
         let mut from = 0;
         for batch in beats.chunks(BATCH) {
-            let mut prints = [None; BATCH];
-            for (print, beat) in prints.iter_mut().zip(batch) {
-                *print = self.prints.of(beat.group, beat.member);
-            }
-            let mut touched = 0;
-            for (beat, print) in batch.iter().zip(&prints) {
-                if let (Some(part), Some(print)) = (self.part(beat), print) {
-                    touched ^= part.sessions.index.touch(print.tag());
-                }
-            }
-            for (beat, print) in batch.iter().zip(&prints) {
-                if let (Some(part), Some(print)) = (self.part(beat), print) {
-                    touched ^= part.sessions.touch(*print);
-                }
-            }
-            // Or the compiler would see that nothing comes of it.
-            std::hint::black_box(touched);
-            for (at, (beat, print)) in batch.iter().zip(&prints).enumerate() {
-                tell(from + at, self.heartbeat_of(beat, *print, now));
+            let found = self.find_all(batch);
+            for (at, (beat, found)) in batch.iter().zip(found).enumerate() {
+                let verdict = match (self.sessions(beat.shard), found) {
+                    (Some(sessions), Some(found)) => answer(sessions, found, beat, now),
+                    // Not in the first place that was looked at, which is rare.
+                    _ => self.heartbeat(beat, now),
+                };
+                tell(from + at, verdict);
             }
             from += batch.len();
         }
     }
 
-    fn part(&self, beat: &Beat<'_>) -> Option<&Part> {
-        self.shards.get(beat.shard.0 as usize)
-    }
-
-    #[inline]
-    fn heartbeat_of(&self, beat: &Beat<'_>, print: Option<Print>, now: Tick) -> Verdict {
-        let (Some(part), Some(print)) = (self.part(beat), print) else {
-            return Verdict::AskShard;
-        };
-        let Some(place) = part.sessions.find(print) else {
-            return Verdict::AskShard;
-        };
-        // Kafka looks for the instance before it looks for the member: another's instance id is
-        // fenced, nobody's is unknown, and which it is only the shard knows.
-        if let Some(name) = beat.instance
-            && !part
-                .sessions
-                .is_instance(name, part.sessions.instance(place))
-        {
-            return Verdict::AskShard;
+    /// The members of a batch, as far as they are the first in their buckets.
+    ///
+    /// Step by step for all of them, and before each step one short loop that reads what it will
+    /// need: a processor looks only some hundred instructions ahead, and must meet as many reads
+    /// as it can have under way among these.
+    fn find_all(&self, batch: &[Beat<'_>]) -> [Option<Found<'_>>; BATCH] {
+        let mut prints = [None; BATCH];
+        let mut buckets = [None; BATCH];
+        for (at, beat) in batch.iter().enumerate() {
+            prints[at] = self.prints.of(beat.group, beat.member);
+            buckets[at] =
+                self.sessions(beat.shard)
+                    .zip(prints[at])
+                    .and_then(|(sessions, print)| {
+                        Some((sessions, print, sessions.index.bucket(print.tag())?))
+                    });
         }
-        part.sessions.beat(place, beat.generation, now)
+        glance(buckets.iter().flatten().map(|(.., it)| it.glance()));
+        let mut cells = [None; BATCH];
+        let mut lines = [None; BATCH];
+        for ((cell, line), bucket) in cells.iter_mut().zip(&mut lines).zip(buckets) {
+            let first = bucket.and_then(|(sessions, print, bucket)| {
+                let cell = bucket.one(print.tag())?;
+                let line = (sessions.words.get(cell)?, sessions.cards.get(cell)?);
+                Some(((sessions, print, cell), line))
+            });
+            (*cell, *line) = first.unzip();
+        }
+        glance(
+            lines
+                .iter()
+                .flatten()
+                .map(|(word, card)| word.glance() ^ card.glance()),
+        );
+        let mut shown = [None; BATCH];
+        let found = std::array::from_fn(|at| {
+            let (sessions, print, cell) = cells[at]?;
+            let found = sessions.look(cell, print)?;
+            shown[at] = sessions.beacons.get(found.beacon);
+            Some(found)
+        });
+        glance(shown.iter().flatten().map(|beacon| beacon.glance()));
+        found
+    }
+}
+
+/// Reads it all, whatever it is.
+#[inline]
+fn glance(words: impl Iterator<Item = u64>) {
+    // Or the compiler would see that nothing comes of it.
+    std::hint::black_box(words.fold(0, |all, word| all ^ word));
+}
+
+#[inline]
+fn answer(sessions: &Sessions, found: Found<'_>, request: &Beat<'_>, now: Tick) -> Verdict {
+    // Kafka looks for the instance before it looks for the member: another's instance id is
+    // fenced, nobody's is unknown, and which it is only the shard knows.
+    if let Some(name) = request.instance
+        && !sessions
+            .prints
+            .is_instance(name, sessions.instance(found.cell))
+    {
+        return Verdict::AskShard;
+    }
+    match sessions.beacons.get(found.beacon) {
+        Some(beacon) => beat(found.word, found.tenancy, beacon, request.generation, now),
+        None => Verdict::AskShard,
     }
 }
 
@@ -183,7 +233,7 @@ impl SessionHandle {
     /// Whether it is of the member of those names.
     #[inline]
     pub fn is_of(&self, group: &str, member: &str) -> bool {
-        self.sessions.prints.of(group, member) == Some(self.print)
+        self.prints.of(group, member) == Some(self.print)
     }
 
     /// Answers a heartbeat, and counts it where Kafka resets the timer. `instance` is what the
@@ -191,11 +241,12 @@ impl SessionHandle {
     #[inline]
     pub fn heartbeat(&self, instance: Option<&str>, generation: Generation, now: Tick) -> Verdict {
         if let Some(name) = instance
-            && !self.sessions.is_instance(name, self.instance)
+            && !self.prints.is_instance(name, self.instance)
         {
             return Verdict::AskShard;
         }
-        self.sessions.beat(self.place, generation, now)
+        let (word, beacon) = (self.word.get(), self.beacon.get());
+        beat(word, self.tenancy, beacon, generation, now)
     }
 }
 

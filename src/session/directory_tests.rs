@@ -1,5 +1,10 @@
 //! Registrar and directory together, as a shard and its connections use them.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of a test may fail it as the test itself"
+)]
+
 use std::sync::Arc;
 
 use super::*;

@@ -18,7 +18,7 @@ use crate::atomic::{AtomicU64, Ordering, spin_loop};
 /// Written by the owner only, read by any. An entry appears with one store and goes with one, so
 /// that a reader sees it or not. While a bucket is split, readers may miss what is in it: the
 /// state is odd meanwhile and another afterwards, so that who found nothing knows to look again.
-/// A reader may be shown a place that is another's by now; it must check.
+/// A reader may be shown a place that is another's by now, or nobody's; it must check.
 #[derive(Debug)]
 pub(super) struct Index {
     home: Arena<Bucket>,
@@ -30,10 +30,44 @@ pub(super) struct Index {
 /// A cache line. Padded, so that a bucket is never in two.
 #[derive(Debug, Default)]
 #[repr(align(64))]
-struct Bucket {
+pub(super) struct Bucket {
     entries: [AtomicU64; ENTRIES],
     /// The number of the spill bucket behind this one, plus one; 0: none.
     link: AtomicU64,
+}
+
+impl Bucket {
+    /// Reads a word, so that the line is on its way.
+    #[inline]
+    pub(super) fn glance(&self) -> u64 {
+        // Relaxed: nothing is concluded from it.
+        self.link.load(Ordering::Relaxed)
+    }
+
+    /// The place filed here under that tag, if it is the only one; something if there are more.
+    ///
+    /// Without a branch for each entry: which one it is cannot be foreseen, and a wrong guess
+    /// would be noticed only when the line has come, so that no look-up could begin before the
+    /// one ahead of it has its line.
+    #[inline]
+    pub(super) fn one(&self, tag: u32) -> Option<u32> {
+        let mut found = 0;
+        for entry in &self.entries {
+            // Acquire: the place was filled before it was filed. Partner: the release in `put`.
+            let entry = entry.load(Ordering::Acquire);
+            let is_it = (entry >> 32) as u32 == tag;
+            found |= std::hint::select_unpredictable(is_it, entry, 0);
+        }
+        place_of(found)
+    }
+
+    /// Calls `is_it` with the places filed here under that tag, until it knows one.
+    #[cold]
+    fn each<T>(&self, tag: u32, is_it: &mut impl FnMut(u32) -> Option<T>) -> Option<T> {
+        let entries = self.entries.iter().map(|it| it.load(Ordering::Acquire));
+        let mut matching = entries.filter(|it| (it >> 32) as u32 == tag);
+        matching.find_map(|entry| place_of(entry).and_then(&mut *is_it))
+    }
 }
 
 impl Index {
@@ -76,13 +110,11 @@ impl Index {
     ) -> Option<T> {
         let mut bucket = self.home.get(bucket)?;
         for _ in 0..=SPILLS_MAX {
-            for entry in &bucket.entries {
-                // Acquire: the place was filled before it was filed. Partner: `file`.
-                let entry = entry.load(Ordering::Acquire);
-                if (entry >> 32) as u32 == tag
-                    && let Some(place) = place_of(entry)
-                    && let Some(found) = is_it(place)
-                {
+            if let Some(place) = bucket.one(tag) {
+                if let Some(found) = is_it(place) {
+                    return Some(found);
+                }
+                if let Some(found) = bucket.each(tag, is_it) {
                     return Some(found);
                 }
             }
@@ -92,13 +124,12 @@ impl Index {
         None
     }
 
-    /// Reads a word of the tag's bucket, so that its line is on its way.
+    /// The bucket of that tag, without a look into it.
     #[inline]
-    pub(super) fn touch(&self, tag: u32) -> u64 {
+    pub(super) fn bucket(&self, tag: u32) -> Option<&Bucket> {
+        // Acquire: as in `find`.
         let state = self.state.load(Ordering::Acquire);
-        let bucket = self.home.get(bucket_of(tag, buckets_in(state)));
-        // Relaxed: nothing is concluded from it.
-        bucket.map_or(0, |it| it.entries[0].load(Ordering::Relaxed))
+        self.home.get(bucket_of(tag, buckets_in(state)))
     }
 }
 
@@ -259,10 +290,10 @@ fn bucket_of(tag: u32, buckets: u32) -> u32 {
 
 /// What fits into a line beside the link; under loom as few as can be.
 const ENTRIES: usize = if cfg!(loom) { 2 } else { 7 };
-/// Entries for which there is one more bucket: half of a line is free on average, and some 3% of
-/// the entries lie in a second one.
-const LOAD: usize = if cfg!(loom) { 1 } else { 4 };
-/// Spill buckets behind one bucket. With one entry in four a universal hash does not fill them.
+/// Entries for which there is one more bucket: some 1% of the entries lie in a second one. With
+/// four, a member costs 5 bytes less, and 3% lie there.
+const LOAD: usize = if cfg!(loom) { 1 } else { 3 };
+/// Spill buckets behind one bucket; with prints for tags they are not filled.
 const SPILLS_MAX: usize = 15;
 /// A split takes less than a microsecond, unless its thread is put to sleep in it.
 const TRIES_MAX: usize = 100;
@@ -362,7 +393,8 @@ mod tests {
         let filed = (0..1_000).filter(|n| owner.file(&index, 5, *n)).count();
         assert_eq!(filed, ENTRIES * (SPILLS_MAX + 1));
         let found: Vec<u32> = (0..1_000).filter(|n| is_filed(&index, 5, *n)).collect();
-        assert_eq!(found.len(), filed);
+        // Where many have one tag, a look-up is shown places that were never filed, too.
+        assert!(found.len() >= filed);
         for n in 0..1_000 {
             owner.remove(&index, 5, n);
         }

@@ -58,15 +58,19 @@ fn by_names(directory: &Directory, generation: Generation, now: Tick) -> Verdict
     directory.heartbeat(&beat, now)
 }
 
+fn first() -> Tenancy {
+    Tenancy::LAST.next()
+}
+
 /// A beat, a later beat and an expiry by the tick that was seen before; `expire` is how.
 fn beat_against_expiry(expire: fn(&MemberWord, Tick) -> bool) {
     loom::model(move || {
         let word = Arc::new(MemberWord::default());
-        word.begin(Tenancy(1), Tick(1));
+        word.begin(first(), Tick(1));
         let beats: Vec<_> = [Tick(5), Tick(6)]
             .map(|tick| {
                 let word = Arc::clone(&word);
-                thread::spawn(move || word.beat(Tenancy(1), tick).is_ok())
+                thread::spawn(move || word.beat(first(), tick).is_ok())
             })
             .into();
         let observed = word.heard().expect("only this thread ends it");
@@ -179,10 +183,10 @@ fn a_publication_before_the_end_would_be_seen() {
 fn beat_for_the_former_tenant(next: Tenancy) {
     loom::model(move || {
         let word = Arc::new(MemberWord::default());
-        word.begin(Tenancy(1), Tick(1));
+        word.begin(first(), Tick(1));
         let late = {
             let word = Arc::clone(&word);
-            thread::spawn(move || word.beat(Tenancy(1), Tick(9)))
+            thread::spawn(move || word.beat(first(), Tick(9)))
         };
         word.end();
         word.begin(next, Tick(3));
@@ -193,13 +197,13 @@ fn beat_for_the_former_tenant(next: Tenancy) {
 
 #[test]
 fn a_word_that_is_another_members_by_now_is_not_beaten() {
-    beat_for_the_former_tenant(Tenancy(2));
+    beat_for_the_former_tenant(first().next());
 }
 
 #[test]
 #[should_panic(expected = "another's beat")]
 fn a_tenancy_without_a_number_of_its_own_would_be_seen() {
-    beat_for_the_former_tenant(Tenancy(1));
+    beat_for_the_former_tenant(first());
 }
 
 #[test]

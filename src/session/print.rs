@@ -85,6 +85,12 @@ impl Prints {
         // A member has a name, so this is the print of no pair of names.
         self.of(instance, "").map(|print| print.low.max(1))
     }
+
+    /// Whether a request that names this instance is of a member for whose own `instance` stands;
+    /// 0: it has none.
+    pub(super) fn is_instance(&self, named: &str, instance: u64) -> bool {
+        self.of_instance(named) == Some(instance)
+    }
 }
 
 impl fmt::Debug for Prints {

@@ -186,6 +186,8 @@ impl Registrar {
         let cells_max = self.directory.members_max();
         let sessions = Arc::clone(&self.sessions);
         let cell = self.state().cells.take(cells_max).ok_or(NoSession::Full)?;
+        // There are fewer places than numbers: one more than a number is one.
+        let number = NonZeroU32::new(cell + 1).ok_or(NoSession::Full)?;
         let word = sessions.words.make(cell);
         sessions.cards.make(cell).fill(print, beacon.0);
         if instance != 0 {
@@ -196,7 +198,7 @@ impl Registrar {
             held.store(instance, Ordering::Release);
         }
         // The first tenancy has the number 1; one that came to nothing is skipped.
-        let tenancy = Tenancy(word.last_tenancy().0 + 1);
+        let tenancy = word.last_tenancy().next();
         word.begin(tenancy, now);
         let index = &mut self.state().index;
         if !index.file(&sessions.index, print.tag(), cell) {
@@ -207,7 +209,6 @@ impl Registrar {
         self.state().uses[beacon.0 as usize].sessions += 1;
         // Relaxed: a number to show, written by the owner only.
         sessions.len.fetch_add(1, Ordering::Relaxed);
-        let number = NonZeroU32::new(cell + 1).expect("one more than a number is not 0");
         Ok(SessionId(number))
     }
 

@@ -28,10 +28,11 @@ pub enum Verdict {
     AskShard,
 }
 
-/// Where a member's words lie, for one tenancy of them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Place {
+/// A member's word, for one tenancy of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found<'s> {
     pub(super) cell: u32,
+    pub(super) word: &'s MemberWord,
     pub(super) tenancy: Tenancy,
     pub(super) beacon: u32,
 }
@@ -72,6 +73,13 @@ impl Card {
         self.rest.store(rest, Ordering::Release);
     }
 
+    /// Reads a word, so that the line is on its way.
+    #[inline]
+    pub(super) fn glance(&self) -> u64 {
+        // Relaxed: nothing is concluded from it.
+        self.low.load(Ordering::Relaxed)
+    }
+
     /// What was filled in last; for the owner alone.
     #[expect(clippy::cast_possible_truncation, reason = "cut into its two halves")]
     pub(super) fn read(&self) -> (Print, u32) {
@@ -110,71 +118,74 @@ impl Sessions {
     /// First the word, then the card: a card that is read after the word of its tenancy is that
     /// tenancy's or a later one's, and in the latter case no beat of this place counts.
     #[inline]
-    pub(super) fn find(&self, print: Print) -> Option<Place> {
-        self.index.find(print.tag(), |cell| {
-            let tenancy = self.words.get(cell)?.tenant()?;
-            let beacon = self.cards.get(cell)?.beacon_of(print)?;
-            Some(Place {
-                cell,
-                tenancy,
-                beacon,
-            })
-        })
+    pub(super) fn find(&self, print: Print) -> Option<Found<'_>> {
+        self.index.find(print.tag(), |cell| self.look(cell, print))
     }
 
-    /// Reads what a look-up of this print will read after its bucket, so that it is on its way.
+    /// The member of that print, if it is the one that has this cell.
     #[inline]
-    pub(super) fn touch(&self, print: Print) -> u64 {
-        let touched = self.index.find(print.tag(), |cell| {
-            // Relaxed: nothing is concluded from it.
-            let word = self.words.get(cell)?.glance();
-            let card = self.cards.get(cell)?.low.load(Ordering::Relaxed);
-            Some(word ^ card)
-        });
-        touched.unwrap_or_default()
+    pub(super) fn look(&self, cell: u32, print: Print) -> Option<Found<'_>> {
+        let word = self.words.get(cell)?;
+        let tenancy = word.tenant()?;
+        let beacon = self.cards.get(cell)?.beacon_of(print)?;
+        Some(Found {
+            cell,
+            word,
+            tenancy,
+            beacon,
+        })
     }
 
     /// What stands for the instance id of that member; 0: it has none.
     #[inline]
-    pub(super) fn instance(&self, place: Place) -> u64 {
-        let instance = self.instances.get(place.cell);
+    pub(super) fn instance(&self, cell: u32) -> u64 {
+        let instance = self.instances.get(cell);
         // Acquire: what is read here of a later tenant carries the end of this one.
         instance.map_or(0, |it| it.load(Ordering::Acquire))
     }
+}
 
-    /// Whether a request that names this instance is of a member with that one.
-    #[inline]
-    pub(super) fn is_instance(&self, named: &str, instance: u64) -> bool {
-        self.prints.of_instance(named) == Some(instance)
+/// Answers a heartbeat of any connection, and counts it where Kafka resets the timer.
+///
+/// First the beacon, then the word. While the member's tenancy lasts, the beacon is its group's;
+/// so what is said is right if the word is still this tenancy's *after* the beacon was read, and
+/// every answer but "ask the shard" is given after such a look.
+#[inline]
+pub(super) fn beat(
+    word: &MemberWord,
+    tenancy: Tenancy,
+    beacon: &Beacon,
+    generation: Generation,
+    now: Tick,
+) -> Verdict {
+    let shown = beacon.load();
+    if !shown.is_stable_in(generation) {
+        return beat_unsettled(word, tenancy, shown.parts(), generation, now);
     }
+    let known = word.beat(tenancy, now);
+    known.map_or(Verdict::AskShard, |()| Verdict::Alive)
+}
 
-    /// Answers a heartbeat of any connection, and counts it where Kafka resets the timer.
-    ///
-    /// First the beacon, then the word. While the member's tenancy lasts, the beacon is its
-    /// group's; so what is said is right if the word is still this tenancy's *after* the beacon
-    /// was read, and every answer but "ask the shard" is given after such a look.
-    #[inline]
-    pub(super) fn beat(&self, place: Place, generation: Generation, now: Tick) -> Verdict {
-        let (Some(beacon), Some(word)) =
-            (self.beacons.get(place.beacon), self.words.get(place.cell))
-        else {
-            return Verdict::AskShard;
-        };
-        let (current, phase) = beacon.load();
-        let (known, verdict) = match phase {
-            Phase::Dead | Phase::Empty => return Verdict::AskShard,
-            _ if current != generation => (
-                word.last_beat(place.tenancy).map(|_| ()),
-                Verdict::Refused(Refusal::IllegalGeneration),
-            ),
-            Phase::PreparingRebalance => (
-                word.beat(place.tenancy, now),
-                Verdict::Refused(Refusal::RebalanceInProgress),
-            ),
-            Phase::CompletingRebalance | Phase::Stable => {
-                (word.beat(place.tenancy, now), Verdict::Alive)
-            }
-        };
-        known.map_or(Verdict::AskShard, |()| verdict)
-    }
+/// The same where the group is not stable, or not in that generation.
+#[cold]
+fn beat_unsettled(
+    word: &MemberWord,
+    tenancy: Tenancy,
+    (current, phase): (Generation, Phase),
+    generation: Generation,
+    now: Tick,
+) -> Verdict {
+    let (known, verdict) = match phase {
+        Phase::Dead | Phase::Empty => return Verdict::AskShard,
+        _ if current != generation => (
+            word.last_beat(tenancy).map(|_| ()),
+            Verdict::Refused(Refusal::IllegalGeneration),
+        ),
+        Phase::PreparingRebalance => (
+            word.beat(tenancy, now),
+            Verdict::Refused(Refusal::RebalanceInProgress),
+        ),
+        Phase::CompletingRebalance | Phase::Stable => (word.beat(tenancy, now), Verdict::Alive),
+    };
+    known.map_or(Verdict::AskShard, |()| verdict)
 }

@@ -6,13 +6,18 @@ use crate::time::Tick;
 /// Which of the tenants that a word has one after the other.
 ///
 /// A word ends with its last number: it is never used again, so that no two tenants of one word
-/// have the same.
+/// have the same. Kept where it stands in the word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Tenancy(pub(super) u32);
+pub(super) struct Tenancy(u64);
 
 impl Tenancy {
     /// The last one that a word can have.
-    pub(super) const LAST: Self = Self((1 << TENANCY_BITS) - 1);
+    pub(super) const LAST: Self = Self(!OVER & !TICK);
+
+    /// The one after this; of the last, the first again.
+    pub(super) fn next(self) -> Self {
+        Self(self.0.wrapping_add(TICK + 1) & !OVER)
+    }
 }
 
 /// One member's session.
@@ -50,7 +55,7 @@ impl MemberWord {
         (word & OVER == 0).then(|| tenancy_of(word))
     }
 
-    /// The word as it is, to bring its line nearer.
+    /// The word as it is, so that its line is on its way.
     #[inline]
     pub(super) fn glance(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -77,7 +82,8 @@ impl MemberWord {
         // one order. Partners: `expire` and `end`.
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
-            if word & !TICK != wanted & !TICK {
+            // Over, or of another tenancy: what differs is above the tick.
+            if word ^ tenancy.0 > TICK {
                 return Err(Gone);
             }
             if word >= wanted {
@@ -103,7 +109,7 @@ impl MemberWord {
     #[inline]
     pub(super) fn last_beat(&self, tenancy: Tenancy) -> Result<Tick, Gone> {
         let word = self.0.load(Ordering::Relaxed);
-        if word & !TICK != alive(tenancy, Tick(0)) {
+        if word ^ tenancy.0 > TICK {
             return Err(Gone);
         }
         Ok(Tick(word & TICK))
@@ -150,17 +156,18 @@ const TENANCY_BITS: u32 = 22;
 const TICK_BITS: u32 = 63 - TENANCY_BITS;
 const TICK: u64 = (1 << TICK_BITS) - 1;
 
+#[inline]
 fn alive(tenancy: Tenancy, tick: Tick) -> u64 {
-    (u64::from(tenancy.0) << TICK_BITS) | tick.0.min(TICK)
+    tenancy.0 | tick.0.min(TICK)
 }
 
 fn over(tenancy: Tenancy) -> u64 {
     OVER | alive(tenancy, Tick(0))
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "22 bits are left")]
+#[inline]
 fn tenancy_of(word: u64) -> Tenancy {
-    Tenancy(((word & !OVER) >> TICK_BITS) as u32)
+    Tenancy(word & !OVER & !TICK)
 }
 
 #[cfg(all(test, not(loom)))]
@@ -216,12 +223,22 @@ mod tests {
     fn who_lived_here_before_has_no_part_in_the_next_tenant() {
         let word = word();
         word.end();
-        let second = Tenancy(word.last_tenancy().0 + 1);
+        let second = word.last_tenancy().next();
         word.begin(second, Tick(5));
         assert_eq!(word.beat(FIRST, Tick(99)), Err(Gone));
         assert_eq!(word.last_beat(FIRST), Err(Gone));
         assert_eq!(word.tenant(), Some(second));
         assert_eq!(word.last_beat(second), Ok(Tick(5)));
+    }
+
+    #[test]
+    fn every_tenancy_but_the_last_has_another_after_it() {
+        let mut tenancy = FIRST;
+        for _ in 1..1 << TENANCY_BITS {
+            assert_ne!(tenancy, Tenancy::LAST);
+            tenancy = tenancy.next();
+        }
+        assert_eq!(tenancy, Tenancy::LAST);
     }
 
     #[test]

@@ -278,6 +278,7 @@ impl ShardState {
         let metrics = self.metrics();
         metrics.members.set(shown(owed.seats));
         metrics.offsets.set(shown(self.groups.offsets()));
+        metrics.offsets_staged.set(shown(self.groups.pending()));
         metrics.parked.set(shown(self.waiting.len()));
     }
 
@@ -561,6 +562,7 @@ impl Drop for ShardState {
         let metrics = self.metrics();
         metrics.members.set(0);
         metrics.offsets.set(0);
+        metrics.offsets_staged.set(0);
         metrics.parked.set(0);
         for phase in GroupPhase::ALL {
             metrics.groups(*phase).set(0);

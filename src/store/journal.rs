@@ -16,6 +16,8 @@ use super::log::{Body, Log, View};
 use super::manifest::{self, Manifest};
 use super::segment::{self, Segment};
 use super::writer::{Job, Shared, Submission, Writer};
+use tokio::sync::Notify;
+
 use crate::atomic::{Ordering, Parker, Unparker};
 use crate::error::Refusal;
 use crate::group::{Entry, Heard};
@@ -163,7 +165,12 @@ impl DiskJournal {
         }
     }
 
-    fn view(&self) -> Result<View, LoadError> {
+    /// Notified whenever a round is durable.
+    pub(super) fn progress(&self) -> Arc<Notify> {
+        Arc::clone(&self.shared.progress)
+    }
+
+    pub(super) fn view(&self) -> Result<View, LoadError> {
         let (to, from) = sync_channel(1);
         let gone = || {
             LoadError::Io(std::io::Error::other(
@@ -377,7 +384,7 @@ fn loaded(frame: &Frame<'_>) -> Result<Option<Loaded>, SchemaError> {
     schema::loaded(frame.key, frame.value())
 }
 
-fn damage(segment: &Segment, offset: u64, what: &str) -> LoadError {
+pub(super) fn damage(segment: &Segment, offset: u64, what: &str) -> LoadError {
     let name = segment::name(segment.number);
     LoadError::Corrupt(format!("{name} at byte {offset}: {what}"))
 }

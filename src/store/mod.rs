@@ -48,6 +48,7 @@
 mod carrier;
 mod config;
 mod examine;
+mod feed;
 mod frame;
 mod heard;
 mod index;
@@ -66,4 +67,5 @@ use crate::disk;
 
 pub use config::{Damage, OpenError, Quarantined, Repair, StoreConfig};
 pub use examine::{Examined, ExaminedSegment, Logged};
+pub use feed::{Fed, Feed, FeedBounds, OURS_FROM};
 pub use journal::{DiskJournal, Usage};

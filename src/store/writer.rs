@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
+use tokio::sync::Notify;
+
 use super::log::{Body, Failed, Log, View};
 use crate::atomic::{ArrayQueue, AtomicBool, AtomicU64, Ordering, Parker};
 use crate::error::Refusal;
@@ -32,7 +34,8 @@ pub(super) enum Job {
 
 /// What the journal shares with its writer.
 pub(super) struct Shared {
-    /// At most two batches and one view a shard, if the host keeps to its contract.
+    /// At most two batches and one view a shard, if the host keeps to its contract, and one view
+    /// of a feed.
     pub(super) jobs: ArrayQueue<Job>,
     /// Emptied bodies, to be filled again: memory that is there already.
     spare: ArrayQueue<Body>,
@@ -46,13 +49,15 @@ pub(super) struct Shared {
     pub(super) file_bytes: AtomicU64,
     pub(super) live_bytes: AtomicU64,
     pub(super) keys: AtomicU64,
+    /// Notified by the writer whenever a round is durable.
+    pub(super) progress: Arc<Notify>,
 }
 
 impl Shared {
     pub(super) fn new(shards: u32) -> Self {
         let capacity = usize::try_from(shards).unwrap_or(usize::MAX);
         Self {
-            jobs: ArrayQueue::new(capacity.saturating_mul(3).max(3)),
+            jobs: ArrayQueue::new(capacity.saturating_mul(3).saturating_add(1).max(4)),
             spare: ArrayQueue::new(capacity.saturating_mul(2).clamp(2, SPARE_MAX)),
             is_stopping: AtomicBool::new(false),
             is_poisoned: AtomicBool::new(false),
@@ -60,6 +65,7 @@ impl Shared {
             file_bytes: AtomicU64::new(0),
             live_bytes: AtomicU64::new(0),
             keys: AtomicU64::new(0),
+            progress: Arc::default(),
         }
     }
 
@@ -216,6 +222,8 @@ impl Writer {
             }
         };
         self.shared.publish(&self.log);
+        // One atomic load while nobody waits.
+        self.shared.progress.notify_waiters();
         for submission in self.waiting.drain(..settled) {
             // First, so that whoever is told has it for what comes next.
             if let Ok(body) = submission.body {

@@ -30,4 +30,5 @@ pub use error::ToolError;
 pub use export::{Exported, export};
 pub use import::{ImportOptions, import, read_lines};
 pub use inspect::{Inspected, inspect};
+pub(crate) use kafka_log::BatchWriter;
 pub use kafka_log::{KafkaLog, read_kafka_log};

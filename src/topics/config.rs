@@ -12,7 +12,7 @@ pub struct TopicsConfig {
     /// `log.retention.bytes` of a partition, -1 for no limit; unlike Kafka finite by default. At
     /// the limit the oldest batches go, never the newest one.
     pub log_retention_bytes: i64,
-    /// `log.retention.ms`: shown, without effect: memory is bounded by bytes.
+    /// `log.retention.ms`: shown, without effect: what is kept is bounded by bytes.
     pub log_retention_ms: i64,
     /// `log.segment.bytes`: shown, without effect.
     pub log_segment_bytes: i32,
@@ -24,8 +24,9 @@ pub struct TopicsConfig {
     pub max_topics: usize,
     /// The most partitions of the node; at the limit none can be created.
     pub max_partitions: usize,
-    /// `topics.bytes.max`: the most bytes that batches and remembered producers of the node take,
-    /// an allowance for bookkeeping included. At the limit a produce first drops the oldest
+    /// `topics.bytes.max`: the most bytes of memory that batches and remembered producers of the
+    /// node take, an allowance for bookkeeping included; on disk a batch that is durable takes the
+    /// allowance alone. At the limit a produce first drops the oldest
     /// batches of its own partition, if the topic's retention is finite; is that not enough, it is
     /// refused with `KAFKA_STORAGE_ERROR`, which clients retry. Other partitions lose nothing.
     pub bytes_max: u64,

@@ -18,6 +18,8 @@ pub enum TopicError {
     /// `INVALID_TOPIC_EXCEPTION`: the name breaks the rules for names, or differs from that of
     /// another topic only in `.` and `_`.
     InvalidTopic,
+    /// The same: the topic is the coordinator's own, and its records are not kept here.
+    InternalTopic,
     /// `INVALID_TIMESTAMP`: a record too far ahead of the node's clock
     /// (`message.timestamp.after.max.ms`), or a batch as if the log had stamped it.
     InvalidTimestamp,
@@ -88,6 +90,7 @@ impl fmt::Display for TopicError {
                 "a topic name has 1 to 249 characters of [a-zA-Z0-9._-], is not \".\" or \"..\", \
                  and differs from others in more than \".\" and \"_\""
             }
+            Self::InternalTopic => "the topic is the coordinator's own and can only be read",
             Self::InvalidTimestamp => "a timestamp is too far in the future or of the wrong type",
             Self::UnsupportedVersion => "the special timestamp is not known",
             Self::TopicAlreadyExists => "the topic exists already",

@@ -35,6 +35,8 @@ pub struct Topics {
     resources: Resources,
     sessions: Arc<Lock<Sessions>>,
     ids: Arc<ProducerIds>,
+    /// Described here, kept elsewhere.
+    pub(super) internal: Option<TopicSummary>,
 }
 
 impl Topics {
@@ -72,6 +74,7 @@ impl Topics {
             sessions: Arc::new(Lock::new(sessions)),
             ids: Arc::new(ids),
             config,
+            internal: None,
         }
     }
 
@@ -88,6 +91,15 @@ impl Topics {
             error,
         })?);
         Ok(self)
+    }
+
+    /// The id of the cluster that this node is, as clients know it: 32 hexadecimal digits. On disk
+    /// it is the directory's own; in memory it is new with each process.
+    pub fn cluster_id(&self) -> String {
+        match &self.resources.disk {
+            Some(store) => store.cluster_id(),
+            None => uuid::Uuid::new_v4().simple().to_string(),
+        }
     }
 
     /// Whether anything can still be acknowledged. Once `false` it stays so: the disk failed. A
@@ -121,6 +133,9 @@ impl Topics {
     /// `PolicyViolation` at the node's limits.
     pub fn create(&self, new: &NewTopic, validate_only: bool) -> Result<TopicSummary, TopicError> {
         self.resources.check()?;
+        if self.internal(&TopicKey::Name(new.name.clone())).is_some() {
+            return Err(TopicError::TopicAlreadyExists);
+        }
         let registry = &mut *self.registry.write();
         let created = registry.create(new, &self.config, &self.resources, validate_only)?;
         if !validate_only {
@@ -163,6 +178,7 @@ impl Topics {
     /// `UnknownTopicOrPartition` or `UnknownTopicId`.
     pub fn delete(&self, key: &TopicKey) -> Result<DeletedTopic, TopicError> {
         self.resources.check()?;
+        self.refuse_internal(key)?;
         let registry = &mut *self.registry.write();
         let topic = registry.remove(key)?;
         topic.close();
@@ -190,6 +206,7 @@ impl Topics {
         validate_only: bool,
     ) -> Result<TopicSummary, TopicError> {
         self.resources.check()?;
+        self.refuse_internal(key)?;
         let resources = (!validate_only).then_some(&self.resources);
         let registry = &mut *self.registry.write();
         let grown = registry.grow(key, total, replicas, &self.config, resources)?;
@@ -205,13 +222,18 @@ impl Topics {
     ///
     /// `UnknownTopicOrPartition`, `UnknownTopicId`; `InvalidTopic` if no topic can have the name.
     pub fn describe(&self, key: &TopicKey) -> Result<TopicSummary, TopicError> {
+        if let Some(internal) = self.internal(key) {
+            return Ok(internal.clone());
+        }
         check_key(key)?;
         Ok(self.registry.read().find(key)?.summary())
     }
 
     /// At most `max` topics in the order of their names, beginning after the name `after`.
     pub fn list(&self, after: Option<&str>, max: usize) -> Vec<TopicSummary> {
-        self.registry.read().list(after, max)
+        let mut listed = self.registry.read().list(after, max);
+        self.list_internal(&mut listed, after, max);
+        listed
     }
 
     /// How many topics and partitions there are.
@@ -235,6 +257,10 @@ impl Topics {
     ///
     /// `UnknownTopicOrPartition`, `UnknownTopicId`; `InvalidTopic` if no topic can have the name.
     pub fn describe_configs(&self, key: &TopicKey) -> Result<Vec<ConfigEntry>, TopicError> {
+        if self.internal(key).is_some() {
+            let compacted = ("cleanup.policy".to_owned(), Some("compact".to_owned()));
+            return self.configs_of_new(&[compacted]);
+        }
         check_key(key)?;
         Ok(self.topic(key)?.describe_configs(&self.config))
     }
@@ -264,6 +290,7 @@ impl Topics {
         validate_only: bool,
     ) -> Result<(), TopicError> {
         self.resources.check()?;
+        self.refuse_internal(key)?;
         let topic = self.topic(key)?;
         topic.alter_configs(changes, &self.config, validate_only)?;
         if !validate_only {
@@ -547,6 +574,7 @@ impl Topics {
         key: &TopicKey,
         partition: PartitionIndex,
     ) -> Result<(Arc<Partition>, Effective), TopicError> {
+        self.refuse_internal(key)?;
         self.registry.read().find(key)?.partition(partition)
     }
 }

@@ -1,12 +1,12 @@
-//! In-memory topics: a data plane small enough for one process and big enough that unmodified
-//! Kafka clients run end to end against the standalone server.
+//! Topics: a data plane small enough for one process and big enough that unmodified Kafka clients
+//! run end to end against the standalone server. In memory, or on disk (see `disk`).
 //!
 //! [`Topics`] is the front: every verb takes and gives typed values. The room knows the record
 //! batch of magic 2 (in `batch`, nowhere else) and nothing of API versions, schemas or error
 //! numbers; a [`TopicError`] is one error code of Kafka's by name.
 //!
 //! ```text
-//!  produce --> registry --> topic --> partition [ log | producers | transactions | waiters ]
+//!  append ---> registry --> topic --> partition [ log | producers | transactions | waiters ]
 //!  fetch ----> sessions     (settings)     |            wakes |
 //!                 ^                        v                  v
 //!                 +------ finish <------ read <---------- changed()
@@ -21,8 +21,13 @@
 //! fetch sessions and their partitions; [`TopicsConfig`] says what happens at each. Waiters are
 //! bounded by the fetches in flight, which are the caller's to bound.
 //!
-//! Everything is lost when the process ends. There is one node, the leader of everything, with
-//! leader epoch 0 for good.
+//! A batch goes into the log in two steps: admission (`admission`) gives it its offset or refuses
+//! it, and `Partition::apply` makes it part of the log; in between, on disk only, it becomes
+//! durable (`durable`). What is derived from batches (the end, producers, transactions) changes in
+//! `apply` alone, which also takes over what is read back at an opening.
+//!
+//! There is one node, the leader of everything, with leader epoch 0 for good. What it restores of
+//! idempotent producers is what the batches tell that retention has left.
 
 mod admission;
 mod batch;
@@ -33,6 +38,7 @@ mod durable;
 mod error;
 mod fetch;
 mod front;
+mod internal;
 mod lock;
 mod offsets;
 mod partition;

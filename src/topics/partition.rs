@@ -336,7 +336,7 @@ impl Partition {
         let found = bytes
             .first()
             .and_then(|bytes| batch::find_timestamp(bytes, base, start, timestamp));
-        Ok(Some(found.unwrap_or((base.max(start), timestamp))))
+        Ok(Some(found.unwrap_or_else(|| (base.max(start), timestamp))))
     }
 
     /// Takes a registration back that has not been served.

@@ -42,10 +42,7 @@ impl ProducerIds {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
                 next.checked_add(1).filter(|after| *after <= end)
             });
-        (
-            taken.ok(),
-            taken.map_or_else(|it| it, |it| it) >= end - BLOCK / 2,
-        )
+        (taken.ok(), taken.unwrap_or_else(|it| it) >= end - BLOCK / 2)
     }
 
     /// Up to where ids should be reserved.

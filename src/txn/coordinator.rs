@@ -115,7 +115,7 @@ impl Coordinator {
         let mut endings = VecDeque::new();
         for Change { id, facts } in changes {
             if let Some(facts) = facts {
-                endings.extend(transactions.restore(id, facts, now));
+                endings.extend(transactions.restore(&id, facts, now));
             }
         }
         let shared = Arc::new(Shared::new(transactions));
@@ -227,19 +227,22 @@ impl Coordinator {
         state.transactions.verify(id, producer, partition)
     }
 
-    /// Whether a producer's transaction has a group.
+    /// Does something if a producer's transaction has a group. Until it is done the end of the
+    /// transaction cannot be decided, so that what is begun there is begun before its end is.
     ///
     /// # Errors
     ///
     /// As above.
-    pub fn verify_group(
+    pub fn in_group<T>(
         &self,
         id: &str,
         producer: Producer,
         group: &GroupId,
-    ) -> Result<(), TxnError> {
+        begin: impl FnOnce() -> T,
+    ) -> Result<T, TxnError> {
         let state = self.shared.state.lock();
-        state.transactions.verify_group(id, producer, group)
+        state.transactions.verify_group(id, producer, group)?;
+        Ok(begin())
     }
 
     /// What is known of an id.
@@ -342,8 +345,8 @@ impl Coordinator {
         let (done, later) = oneshot::channel();
         match writer.submit(Job { change, now, done }) {
             Ok(()) => Written::Later(later),
-            Err(Job { change, .. }) => {
-                self.shared.settle(change, false, now);
+            Err(refused) => {
+                self.shared.settle(refused.change, false, now);
                 Written::Settled(false)
             }
         }

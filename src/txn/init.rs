@@ -150,7 +150,8 @@ impl Facts {
             facts.next_id = fresh().unwrap_or(-1);
         }
         facts.producer.epoch = self.producer.epoch.saturating_add(1);
-        facts.last_epoch = -1;
+        // As in Kafka it may go on under the new epoch, if nobody else has asked meanwhile.
+        facts.last_epoch = self.producer.epoch;
         facts.state = TransactionState::PrepareAbort;
         facts.updated = now;
         facts

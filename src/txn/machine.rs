@@ -107,16 +107,16 @@ impl Transactions {
 
     /// Takes what a log held. A transaction that was open goes on with what is left of its time;
     /// one that was to end is returned, to be ended again.
-    pub fn restore(&mut self, id: TransactionalId, facts: Facts, now: Now) -> Option<Ending> {
-        self.disarm(&id);
-        let ending = facts.ending(&id);
+    pub fn restore(&mut self, id: &TransactionalId, facts: Facts, now: Now) -> Option<Ending> {
+        self.disarm(id);
+        let ending = facts.ending(id);
         let slot = Slot {
             facts: Some(facts),
             is_changing: false,
             deadline: None,
         };
         self.by_id.insert(id.clone(), slot);
-        self.arm(&id, now);
+        self.arm(id, now);
         ending
     }
 

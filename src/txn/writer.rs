@@ -44,12 +44,12 @@ impl Writer {
     }
 
     /// Hands a change over, or gives it back if the queue is full or the thread gone.
-    pub(super) fn submit(&self, job: Job) -> Result<(), Job> {
+    pub(super) fn submit(&self, job: Job) -> Result<(), Box<Job>> {
         let Some(jobs) = &self.jobs else {
-            return Err(job);
+            return Err(Box::new(job));
         };
         jobs.try_send(job).map_err(|refused| match refused {
-            TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
+            TrySendError::Full(job) | TrySendError::Disconnected(job) => Box::new(job),
         })
     }
 }

@@ -14,6 +14,7 @@ mod hostile;
 mod metadata;
 mod produce_fetch;
 mod transactions;
+mod transactions_kept;
 mod txn_offsets;
 mod waiting;
 

@@ -34,12 +34,12 @@ const TRANSACTION_ABORTABLE: i16 = 120;
 
 /// A producer with a transactional id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Writer {
-    id: &'static str,
-    producer: (i64, i16),
+pub(crate) struct Writer {
+    pub(crate) id: &'static str,
+    pub(crate) producer: (i64, i16),
 }
 
-fn init_as(
+pub(crate) fn init_as(
     client: &mut Client,
     version: i16,
     request: &InitProducerIdRequest<'_>,
@@ -49,7 +49,7 @@ fn init_as(
     (given.error_code, (given.producer_id, given.producer_epoch))
 }
 
-fn request(id: &str) -> InitProducerIdRequest<'_> {
+pub(crate) fn request(id: &str) -> InitProducerIdRequest<'_> {
     InitProducerIdRequest {
         transactional_id: Some(id),
         transaction_timeout_ms: 60_000,
@@ -58,7 +58,7 @@ fn request(id: &str) -> InitProducerIdRequest<'_> {
 }
 
 /// Begins, waiting for the end of what an earlier one left open.
-fn init(client: &mut Client, id: &'static str) -> Writer {
+pub(crate) fn init(client: &mut Client, id: &'static str) -> Writer {
     loop {
         match init_as(client, 5, &request(id)) {
             (NONE, producer) => return Writer { id, producer },
@@ -89,7 +89,13 @@ fn add(client: &mut Client, version: i16, by: Writer, topics: &[(&str, &[i32])])
 }
 
 /// Writes one record; the sequence is counted from the beginning of the epoch.
-fn write(client: &mut Client, version: i16, topic: &Topic, by: Writer, sequence: i32) -> i16 {
+pub(crate) fn write(
+    client: &mut Client,
+    version: i16,
+    topic: &Topic,
+    by: Writer,
+    sequence: i32,
+) -> i16 {
     let (id, epoch) = by.producer;
     let records = batch_with(TRANSACTIONAL, b"v", (id, epoch, sequence));
     let mut request = produce_request(topic, version, -1, &records);
@@ -99,7 +105,7 @@ fn write(client: &mut Client, version: i16, topic: &Topic, by: Writer, sequence:
     response.responses[0].partition_responses[0].error_code
 }
 
-fn end(client: &mut Client, version: i16, by: Writer, committed: bool) -> (i16, Writer) {
+pub(crate) fn end(client: &mut Client, version: i16, by: Writer, committed: bool) -> (i16, Writer) {
     let request = EndTxnRequest {
         transactional_id: by.id,
         producer_id: by.producer.0,
@@ -117,7 +123,11 @@ fn end(client: &mut Client, version: i16, by: Writer, committed: bool) -> (i16, 
 }
 
 /// Reads partition 0 from the start: last stable offset, bytes of records, aborted transactions.
-fn fetch(client: &mut Client, topic: &Topic, committed: bool) -> (i64, usize, Vec<(i64, i64)>) {
+pub(crate) fn fetch(
+    client: &mut Client,
+    topic: &Topic,
+    committed: bool,
+) -> (i64, usize, Vec<(i64, i64)>) {
     let mut request = fetch_request(topic, 12, 0);
     request.isolation_level = committed.into();
     let body = client.ask(ApiKey::Fetch, 12, &request);
@@ -133,7 +143,7 @@ fn fetch(client: &mut Client, topic: &Topic, committed: bool) -> (i64, usize, Ve
     )
 }
 
-fn describe(client: &mut Client, id: &str) -> (i16, String, Vec<(String, Vec<i32>)>) {
+pub(crate) fn describe(client: &mut Client, id: &str) -> (i16, String, Vec<(String, Vec<i32>)>) {
     let request = DescribeTransactionsRequest {
         transactional_ids: vec![id],
     };
@@ -368,7 +378,13 @@ fn a_transaction_that_hangs_is_aborted_by_its_timeout() {
 }
 
 /// Commits the offset of partition 0 in the transaction.
-fn stage(client: &mut Client, version: i16, topic: &Topic, by: Writer, offset: i64) -> i16 {
+pub(crate) fn stage(
+    client: &mut Client,
+    version: i16,
+    topic: &Topic,
+    by: Writer,
+    offset: i64,
+) -> i16 {
     let request = TxnOffsetCommitRequest {
         transactional_id: by.id,
         group_id: "readers",
@@ -391,12 +407,12 @@ fn stage(client: &mut Client, version: i16, topic: &Topic, by: Writer, offset: i
 }
 
 /// The committed offset, if it is stable.
-fn committed(client: &mut Client) -> (i16, i64) {
+pub(crate) fn committed(client: &mut Client, topic: &Topic) -> (i16, i64) {
     let request = OffsetFetchRequest {
         groups: vec![OffsetFetchRequestGroup {
             group_id: "readers",
             topics: Some(vec![OffsetFetchRequestTopics {
-                name: "consumed",
+                name: topic.name,
                 partition_indexes: vec![0],
                 ..Default::default()
             }]),
@@ -430,16 +446,16 @@ fn offsets_count_when_their_transaction_commits() {
     let body = client.ask(ApiKey::AddOffsetsToTxn, 3, &request);
     assert_eq!(read::<AddOffsetsToTxnResponse>(&body, 3).error_code, NONE);
     assert_eq!(stage(&mut client, 3, &topic, by, 5), NONE);
-    assert_eq!(committed(&mut client), (88, -1));
+    assert_eq!(committed(&mut client, &topic), (88, -1));
     assert_eq!(end(&mut client, 3, by, true).0, NONE);
-    assert_eq!(committed(&mut client), (NONE, 5));
+    assert_eq!(committed(&mut client, &topic), (NONE, 5));
     // Version 5 adds the group by itself.
     assert_eq!(stage(&mut client, 5, &topic, by, 9), NONE);
     let (code, by) = end(&mut client, 5, by, false);
-    assert_eq!((code, committed(&mut client)), (NONE, (NONE, 5)));
+    assert_eq!((code, committed(&mut client, &topic)), (NONE, (NONE, 5)));
     assert_eq!(stage(&mut client, 5, &topic, by, 9), NONE);
     assert_eq!(end(&mut client, 5, by, true).0, NONE);
-    assert_eq!(committed(&mut client), (NONE, 9));
+    assert_eq!(committed(&mut client, &topic), (NONE, 9));
 }
 
 #[test]

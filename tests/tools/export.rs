@@ -167,7 +167,7 @@ fn facts() -> impl Strategy<Value = Vec<Record>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn an_export_that_is_imported_is_the_same_again(facts in facts()) {
@@ -188,6 +188,7 @@ fn what_an_engine_has_acknowledged_is_exported_and_the_directory_stays_as_it_was
         .journal(Arc::clone(&journal))
         .open()
         .unwrap();
+    engine.wait_until_loaded().wait().unwrap();
     for (group, partition) in [("b", 1), ("a", 0), ("b", 0)] {
         let commit = CommitRequest::new(group).offset("topic", partition, 7);
         engine.commit(commit).wait().unwrap();

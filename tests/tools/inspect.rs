@@ -17,6 +17,7 @@ fn journal(name: &str) -> PathBuf {
         .journal(open().unwrap())
         .open()
         .unwrap();
+    engine.wait_until_loaded().wait().unwrap();
     for at in 0..10 {
         let commit = CommitRequest::new(format!("group-{at}").as_str()).offset("topic", 0, at);
         engine.commit(commit).wait().unwrap();
@@ -152,6 +153,7 @@ fn a_directory_that_a_server_has_open_can_be_looked_at() {
     let journal = DiskJournal::open(dir.join("groups"), StoreConfig::default(), 2).unwrap();
     let config = Config::builder().takhin_shards(2).build().unwrap();
     let engine = Engine::builder(config).journal(journal).open().unwrap();
+    engine.wait_until_loaded().wait().unwrap();
     engine
         .commit(CommitRequest::new("group").offset("topic", 0, 1))
         .wait()

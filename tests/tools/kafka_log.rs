@@ -25,7 +25,9 @@ fn engine_on(dir: &Path, shards: u32) -> Engine {
     let journal = DiskJournal::open(dir.join("groups"), StoreConfig::default(), shards).unwrap();
     let builder = Engine::builder(config).journal(journal);
     // Its time is before the recording, so that nothing expires.
-    builder.clock(ManualClock::new()).open().unwrap()
+    let engine = builder.clock(ManualClock::new()).open().unwrap();
+    engine.wait_until_loaded().wait().unwrap();
+    engine
 }
 
 /// What the engine says, in the words of the recording.
@@ -42,7 +44,7 @@ fn told_by(engine: &Engine, groups: &BTreeSet<String>, modern: &BTreeSet<String>
                 let value = partition.committed.as_ref().unwrap();
                 lines.push(format!(
                     "offset\t{group}\t{}\t{}\t{}\t{}",
-                    partition.partition, value.offset, value.leader_epoch, value.metadata
+                    partition.partition, value.offset, value.leader_epoch, &*value.metadata
                 ));
             }
         }
@@ -194,7 +196,7 @@ fn no_damage_to_a_file_is_taken_for_something_that_kafka_said() {
         let bytes = std::fs::read(recorded(&format!("{name}.log"))).unwrap();
         let expected = read_kafka_log(&[recorded(&format!("{name}.log"))]).unwrap();
         let file = place(&format!("kafka-log-damage-{name}")).join("0.log");
-        for at in (0..bytes.len()).step_by(41) {
+        for at in (0..bytes.len()).step_by(97) {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x40;
             std::fs::write(&file, damaged).unwrap();

@@ -6,9 +6,20 @@
     reason = "the helpers of a test may fail it as the test itself"
 )]
 
+#[path = "../server_wire/client.rs"]
+#[expect(dead_code, reason = "the tests of the server need more of it")]
+mod client;
+#[path = "../server_wire/node.rs"]
+#[expect(dead_code, reason = "the tests of the server need more of it")]
+mod node;
+#[path = "../server_wire/records.rs"]
+#[expect(dead_code, reason = "the tests of the server need more of it")]
+mod records;
+
 mod export;
 mod inspect;
 mod kafka_log;
+mod offsets_topic;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

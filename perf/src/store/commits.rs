@@ -205,7 +205,7 @@ pub(super) fn open(dir: &Path, sizes: StoreConfig) -> Result<Engine, Failure> {
     let engine = Engine::builder(config).journal(journal).open();
     let engine = engine.map_err(|error| Failure::new(error.to_string()))?;
     let loaded = engine.wait_until_loaded().wait();
-    loaded.map_err(|refusal| Failure::new(format!("the journal was not loaded: {refusal:?}")))?;
+    loaded.map_err(|error| Failure::new(error.to_string()))?;
     Ok(engine)
 }
 

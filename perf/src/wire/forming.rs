@@ -2,32 +2,28 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use takhin_coordinator::wire::messages::{
     CreatableTopic, CreateTopicsRequest, CreateTopicsResponse, FindCoordinatorRequest,
-    FindCoordinatorResponse, HeartbeatRequest, HeartbeatResponse, JoinGroupRequest,
-    JoinGroupRequestProtocol, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
-    MemberIdentity, OffsetCommitResponse, SyncGroupRequest, SyncGroupRequestAssignment,
-    SyncGroupResponse,
+    FindCoordinatorResponse, LeaveGroupRequest, LeaveGroupResponse, MemberIdentity,
+    OffsetCommitResponse,
 };
 use takhin_coordinator::wire::{ApiKey, ErrorCode};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::requests::{HEARTBEAT, OFFSET_COMMIT, commit_request};
+use super::life::{Life, RETRY, Roll};
+use super::requests::commit_request;
 use super::socket::Socket;
-use crate::args::WireArgs;
+use super::versions::{
+    CREATE_TOPICS, FIND_COORDINATOR, LEAVE_GROUP, OFFSET_COMMIT, refuse_older_servers,
+};
 use crate::clock;
 use crate::failure::Failure;
 
 /// What the load calls itself.
 pub(super) const CLIENT_ID: &str = "perf";
-
-/// Groups that form at one time, each with a connection a member.
-const FORMING_MAX: u64 = 24;
-
-/// How long is waited before the same is tried again.
-const RETRY: Duration = Duration::from_millis(50);
 
 /// The topic of the commits: one for each number of partitions.
 pub(super) fn topic(partitions: i32) -> String {
@@ -36,58 +32,81 @@ pub(super) fn topic(partitions: i32) -> String {
 
 /// A member of a group at rest.
 #[derive(Clone, Debug)]
-pub(super) struct Member {
+pub(crate) struct Member {
     pub(super) group: String,
     pub(super) id: String,
     pub(super) generation: i32,
 }
 
-/// What groups are to be formed where.
-#[derive(Clone, Debug)]
-pub(super) struct Former {
-    address: String,
-    groups: u64,
-    group_size: u64,
-    partitions: i32,
-    session_ms: i32,
-    /// Makes the names of this run its own.
-    run: String,
+/// What groups are to be formed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) groups: u64,
+    pub(crate) group_size: u64,
+    /// Partitions of the topic that the members commit to.
+    pub(crate) partitions: i32,
+    pub(crate) session_ms: i32,
+    /// Groups that form at one time, each with a connection a member.
+    pub(crate) at_once: u64,
 }
 
+/// Enough to keep a server busy, and few connections.
+pub(crate) const AT_ONCE: u64 = 24;
+
+/// Forms groups, and dissolves them.
+#[derive(Clone, Debug)]
+pub(crate) struct Former {
+    address: String,
+    shape: Shape,
+    /// Makes the names of these groups their own.
+    name: String,
+}
+
+/// Formers of this process so far.
+static FORMERS: AtomicU64 = AtomicU64::new(0);
+
 impl Former {
-    pub(super) fn new(address: &str, args: &WireArgs) -> Self {
-        // A multiple of both, so that groups are full and request n is always on the connection
-        // of its member.
-        let step = least_common_multiple(args.group_size, args.connections);
-        let members = args.members.div_ceil(step) * step;
+    pub(crate) fn new(address: &str, shape: Shape) -> Self {
+        // Relaxed: only the number's being its own matters.
+        let number = FORMERS.fetch_add(1, Ordering::Relaxed);
+        let (seconds, process) = (clock::unix_seconds(), std::process::id());
         Self {
             address: address.to_owned(),
-            groups: members / args.group_size,
-            group_size: args.group_size,
-            partitions: args.partitions,
-            session_ms: args.session_ms,
-            run: format!("{:x}-{:x}", clock::unix_seconds(), std::process::id()),
+            shape,
+            name: format!("perf-{seconds:x}-{process:x}-{number}"),
         }
     }
 
-    /// All members, group by group.
-    pub(super) async fn form(&self) -> Result<Vec<Member>, Failure> {
-        let mut socket = Socket::connect(&self.address).await?;
+    /// The name of a group.
+    pub(super) fn group(&self, number: u64) -> String {
+        format!("{}-{number}", self.name)
+    }
+
+    pub(super) async fn connect(&self) -> Result<Socket, Failure> {
+        Socket::connect(&self.address).await
+    }
+
+    /// A connection to a server that is ready for the groups and knows their topic.
+    pub(super) async fn prepare(&self) -> Result<Socket, Failure> {
+        let mut socket = self.connect().await?;
+        refuse_older_servers(&mut socket).await?;
         self.find_coordinator(&mut socket).await?;
         self.create_topic(&mut socket).await?;
+        Ok(socket)
+    }
+
+    /// All members, group by group.
+    pub(crate) async fn form(&self) -> Result<Vec<Member>, Failure> {
+        let mut socket = self.prepare().await?;
         let next = Rc::new(Cell::new(0));
         let members = Rc::new(RefCell::new(Vec::new()));
-        let mut workers = Vec::new();
-        for _ in 0..self.groups.min(FORMING_MAX) {
+        let mut workers = JoinSet::new();
+        for _ in 0..self.shape.groups.min(self.shape.at_once) {
             let (former, next, members) = (self.clone(), Rc::clone(&next), Rc::clone(&members));
-            workers.push(tokio::task::spawn_local(async move {
-                former.form_groups(&next, &members).await
-            }));
+            workers.spawn_local(async move { former.form_groups(&next, &members).await });
         }
-        for worker in workers {
-            worker
-                .await
-                .map_err(|error| Failure::new(error.to_string()))??;
+        while let Some(ended) = workers.join_next().await {
+            ended.map_err(|error| Failure::new(error.to_string()))??;
         }
         let members = members.take();
         self.await_topic(&mut socket, &members[0]).await?;
@@ -101,39 +120,25 @@ impl Former {
         members: &RefCell<Vec<Member>>,
     ) -> Result<(), Failure> {
         let mut sockets = Vec::new();
-        for _ in 0..self.group_size {
-            sockets.push(Socket::connect(&self.address).await?);
+        for _ in 0..self.shape.group_size {
+            sockets.push(self.connect().await?);
         }
-        while next.get() < self.groups {
+        while next.get() < self.shape.groups {
             let number = next.replace(next.get() + 1);
-            let group = format!("perf-{}-{number}", self.run);
-            let generations = Rc::new(RefCell::new(vec![0; sockets.len()]));
-            let mut lives = Vec::new();
-            for (at, socket) in std::mem::take(&mut sockets).into_iter().enumerate() {
-                let mut life = Life {
-                    socket,
-                    group: group.clone(),
-                    session_ms: self.session_ms,
-                    id: String::new(),
-                    at,
-                    generations: Rc::clone(&generations),
-                };
-                lives.push(tokio::task::spawn_local(async move {
+            let group = self.group(number);
+            let roll = Rc::new(Roll::new(sockets.len()));
+            let mut lives = JoinSet::new();
+            for (at, socket) in sockets.drain(..).enumerate() {
+                let mut life = Life::new(socket, &group, self.shape.session_ms, at, &roll);
+                lives.spawn_local(async move {
                     life.until_at_rest().await?;
                     Ok::<Life, Failure>(life)
-                }));
-            }
-            for life in lives {
-                let life = life
-                    .await
-                    .map_err(|error| Failure::new(error.to_string()))??;
-                let generation = life.generations.borrow()[life.at];
-                members.borrow_mut().push(Member {
-                    group: life.group,
-                    id: life.id,
-                    generation,
                 });
-                sockets.push(life.socket);
+            }
+            while let Some(life) = lives.join_next().await {
+                let life = life.map_err(|error| Failure::new(error.to_string()))??;
+                members.borrow_mut().push(life.member());
+                sockets.push(life.into_socket());
             }
         }
         Ok(())
@@ -143,12 +148,13 @@ impl Former {
     /// are stored in when it is first asked.
     async fn find_coordinator(&self, socket: &mut Socket) -> Result<(), Failure> {
         loop {
-            let group = format!("perf-{}-0", self.run);
+            let group = self.group(0);
             let request = FindCoordinatorRequest {
                 coordinator_keys: vec![&group],
                 ..FindCoordinatorRequest::default()
             };
-            let reply = socket.ask(ApiKey::FindCoordinator, 4, &request).await?;
+            let asked = socket.ask(ApiKey::FindCoordinator, FIND_COORDINATOR, &request);
+            let reply = asked.await?;
             let found: FindCoordinatorResponse<'_> = reply.read()?;
             let code = found.coordinators.first().map_or(0, |it| it.error_code);
             match ErrorCode(code) {
@@ -162,17 +168,19 @@ impl Former {
     }
 
     async fn create_topic(&self, socket: &mut Socket) -> Result<(), Failure> {
-        let name = topic(self.partitions);
+        let name = topic(self.shape.partitions);
         let request = CreateTopicsRequest {
             topics: vec![CreatableTopic {
                 name: &name,
-                num_partitions: self.partitions,
+                num_partitions: self.shape.partitions,
                 replication_factor: 1,
                 ..CreatableTopic::default()
             }],
             ..CreateTopicsRequest::default()
         };
-        let reply = socket.ask(ApiKey::CreateTopics, 7, &request).await?;
+        let reply = socket
+            .ask(ApiKey::CreateTopics, CREATE_TOPICS, &request)
+            .await?;
         let created: CreateTopicsResponse<'_> = reply.read()?;
         match ErrorCode(created.topics.first().map_or(0, |it| it.error_code)) {
             ErrorCode::NONE | ErrorCode::TOPIC_ALREADY_EXISTS => Ok(()),
@@ -182,9 +190,9 @@ impl Former {
 
     /// Commits until the topic is known: Kafka learns of it a moment after it was created.
     async fn await_topic(&self, socket: &mut Socket, member: &Member) -> Result<(), Failure> {
-        let name = topic(self.partitions);
+        let name = topic(self.shape.partitions);
         loop {
-            let request = commit_request(member, &name, self.partitions, 0);
+            let request = commit_request(member, &name, self.shape.partitions, 0);
             let reply = socket
                 .ask(ApiKey::OffsetCommit, OFFSET_COMMIT, &request)
                 .await?;
@@ -200,8 +208,8 @@ impl Former {
     }
 
     /// All members leave, a request a group.
-    pub(super) async fn leave(&self, members: &[Member]) -> Result<(), Failure> {
-        let mut socket = Socket::connect(&self.address).await?;
+    pub(crate) async fn leave(&self, members: &[Member]) -> Result<(), Failure> {
+        let mut socket = self.connect().await?;
         for group in members.chunk_by(|one, next| one.group == next.group) {
             let leaves = |member_id| MemberIdentity {
                 member_id,
@@ -212,149 +220,11 @@ impl Former {
                 members: group.iter().map(|it| leaves(it.id.as_str())).collect(),
                 ..LeaveGroupRequest::default()
             };
-            let reply = socket.ask(ApiKey::LeaveGroup, 5, &request).await?;
+            let reply = socket
+                .ask(ApiKey::LeaveGroup, LEAVE_GROUP, &request)
+                .await?;
             let _: LeaveGroupResponse<'_> = reply.read()?;
         }
         Ok(())
     }
 }
-
-fn least_common_multiple(one: u64, other: u64) -> u64 {
-    let (mut a, mut b) = (one, other);
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    one / a * other
-}
-
-/// A member on its way to rest.
-struct Life {
-    socket: Socket,
-    group: String,
-    session_ms: i32,
-    id: String,
-    at: usize,
-    /// The generation that each member of the group was last told, 0 for none.
-    generations: Rc<RefCell<Vec<i32>>>,
-}
-
-/// What a member does next.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Next {
-    Rejoin,
-    Rest,
-}
-
-impl Life {
-    /// Lives like a consumer until all members of the group are in one generation.
-    async fn until_at_rest(&mut self) -> Result<(), Failure> {
-        loop {
-            let Some(assignments) = self.join().await? else {
-                continue;
-            };
-            let synced = self.sync(&assignments).await?;
-            if self.next(synced, "SyncGroup")? == Next::Rejoin {
-                continue;
-            }
-            loop {
-                let code = self.heartbeat().await?;
-                if self.next(code, "Heartbeat")? == Next::Rejoin {
-                    break;
-                }
-                let first = self.generations.borrow()[0];
-                if self.generations.borrow().iter().all(|it| *it == first) {
-                    return Ok(());
-                }
-                sleep(RETRY).await;
-            }
-        }
-    }
-
-    /// The ids of those for whom the member, as leader, decides; `None`: join again.
-    async fn join(&mut self) -> Result<Option<Vec<String>>, Failure> {
-        let request = JoinGroupRequest {
-            group_id: &self.group,
-            session_timeout_ms: self.session_ms,
-            rebalance_timeout_ms: self.session_ms,
-            member_id: &self.id,
-            protocol_type: "consumer",
-            protocols: vec![JoinGroupRequestProtocol {
-                name: "range",
-                metadata: SUBSCRIPTION,
-            }],
-            ..JoinGroupRequest::default()
-        };
-        let reply = self.socket.ask(ApiKey::JoinGroup, 9, &request).await?;
-        let joined: JoinGroupResponse<'_> = reply.read()?;
-        let code = ErrorCode(joined.error_code);
-        let ids = joined.members.iter().map(|it| it.member_id.to_owned());
-        let ids = ids.collect();
-        if code == ErrorCode::NONE || code == ErrorCode::MEMBER_ID_REQUIRED {
-            joined.member_id.clone_into(&mut self.id);
-        }
-        if code == ErrorCode::NONE {
-            self.generations.borrow_mut()[self.at] = joined.generation_id;
-            return Ok(Some(ids));
-        }
-        if code != ErrorCode::MEMBER_ID_REQUIRED {
-            self.next(code, "JoinGroup")?;
-            sleep(RETRY).await;
-        }
-        Ok(None)
-    }
-
-    async fn sync(&mut self, members: &[String]) -> Result<ErrorCode, Failure> {
-        let assignment = |member_id| SyncGroupRequestAssignment {
-            member_id,
-            assignment: ASSIGNMENT,
-        };
-        let generation = self.generations.borrow()[self.at];
-        let request = SyncGroupRequest {
-            group_id: &self.group,
-            generation_id: generation,
-            member_id: &self.id,
-            protocol_type: Some("consumer"),
-            protocol_name: Some("range"),
-            assignments: members.iter().map(|id| assignment(id)).collect(),
-            ..SyncGroupRequest::default()
-        };
-        let reply = self.socket.ask(ApiKey::SyncGroup, 5, &request).await?;
-        let synced: SyncGroupResponse<'_> = reply.read()?;
-        Ok(ErrorCode(synced.error_code))
-    }
-
-    async fn heartbeat(&mut self) -> Result<ErrorCode, Failure> {
-        let generation = self.generations.borrow()[self.at];
-        let request = HeartbeatRequest {
-            group_id: &self.group,
-            generation_id: generation,
-            member_id: &self.id,
-            group_instance_id: None,
-        };
-        let reply = self.socket.ask(ApiKey::Heartbeat, HEARTBEAT, &request);
-        let heard: HeartbeatResponse = reply.await?.read()?;
-        Ok(ErrorCode(heard.error_code))
-    }
-
-    fn next(&mut self, code: ErrorCode, of: &str) -> Result<Next, Failure> {
-        match code {
-            ErrorCode::NONE => Ok(Next::Rest),
-            ErrorCode::REBALANCE_IN_PROGRESS
-            | ErrorCode::ILLEGAL_GENERATION
-            | ErrorCode::NOT_COORDINATOR
-            | ErrorCode::COORDINATOR_NOT_AVAILABLE
-            | ErrorCode::COORDINATOR_LOAD_IN_PROGRESS => Ok(Next::Rejoin),
-            ErrorCode::UNKNOWN_MEMBER_ID => {
-                self.id.clear();
-                Ok(Next::Rejoin)
-            }
-            code => Err(Failure::new(format!("{of} of {}: {code}", self.group))),
-        }
-    }
-}
-
-/// A consumer's subscription, version 0, to a topic "t": what Kafka reads for KIP-211.
-const SUBSCRIPTION: &[u8] = b"\0\0\0\0\0\x01\0\x01t\xff\xff\xff\xff";
-
-/// A consumer's assignment, version 0, of nothing.
-const ASSIGNMENT: &[u8] = b"\0\0\0\0\0\0\xff\xff\xff\xff";

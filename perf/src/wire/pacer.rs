@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use tokio::net::tcp::OwnedWriteHalf;
 
-use super::Progress;
+use super::open::Progress;
 use super::requests::Requests;
 use super::schedule::Schedule;
 use crate::clock;

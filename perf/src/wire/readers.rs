@@ -7,15 +7,19 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use hdrhistogram::Histogram;
-use takhin_coordinator::wire::messages::{HeartbeatResponse, OffsetCommitResponse};
-use takhin_coordinator::wire::{ApiKey, Message as _, ResponseHeader, frame};
+use takhin_coordinator::wire::messages::{
+    HeartbeatResponse, OffsetCommitResponse, OffsetFetchResponse,
+};
+use takhin_coordinator::wire::{ApiKey, ErrorCode, Message as _, ResponseHeader, frame};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::task::JoinHandle;
 
-use super::requests::{HEARTBEAT, OFFSET_COMMIT, correlation_id};
+use super::Kind;
+use super::open::Progress;
+use super::requests::correlation_id;
 use super::schedule::Schedule;
-use super::{Kind, Progress};
+use super::versions::{HEARTBEAT, OFFSET_COMMIT, OFFSET_FETCH};
 use crate::clock;
 use crate::failure::Failure;
 use crate::report::{Errors, latencies, record};
@@ -183,6 +187,7 @@ pub(super) fn code_of(kind: Kind, content: &[u8], expected: i32) -> Result<i16, 
     let (api, version) = match kind {
         Kind::Heartbeats => (ApiKey::Heartbeat, HEARTBEAT),
         Kind::Commits => (ApiKey::OffsetCommit, OFFSET_COMMIT),
+        Kind::Fetches => (ApiKey::OffsetFetch, OFFSET_FETCH),
     };
     let (header, body) = ResponseHeader::decode(content, api, version).map_err(malformed)?;
     if header.correlation_id != expected {
@@ -199,5 +204,51 @@ pub(super) fn code_of(kind: Kind, content: &[u8], expected: i32) -> Result<i16, 
             let first = codes.map(|it| it.error_code).find(|code| *code != 0);
             Ok(first.unwrap_or(0))
         }
+        Kind::Fetches => {
+            let response = OffsetFetchResponse::decode(body, version).map_err(malformed)?;
+            Ok(first_code(&response))
+        }
+    }
+}
+
+/// An offset that is not there counts as an error: it was committed before.
+fn first_code(response: &OffsetFetchResponse<'_>) -> i16 {
+    let of_groups = response.groups.iter().map(|it| it.error_code);
+    let topics = response.groups.iter().flat_map(|it| &it.topics);
+    let partitions = topics.flat_map(|it| &it.partitions);
+    let of_partitions = partitions.map(|it| match it.committed_offset {
+        ..0 if it.error_code == 0 => ErrorCode::UNKNOWN_SERVER_ERROR.0,
+        _ => it.error_code,
+    });
+    let mut codes = of_groups.chain(of_partitions);
+    codes.find(|code| *code != 0).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use takhin_coordinator::wire::messages::{
+        OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_fetch_that_finds_nothing_counts_as_refused() {
+        let response = |committed_offset| OffsetFetchResponse {
+            groups: vec![OffsetFetchResponseGroup {
+                topics: vec![OffsetFetchResponseTopics {
+                    partitions: vec![OffsetFetchResponsePartitions {
+                        committed_offset,
+                        ..OffsetFetchResponsePartitions::default()
+                    }],
+                    ..OffsetFetchResponseTopics::default()
+                }],
+                ..OffsetFetchResponseGroup::default()
+            }],
+            ..OffsetFetchResponse::default()
+        };
+        assert_eq!(first_code(&response(0)), 0);
+        let nothing = first_code(&response(-1));
+        assert_eq!(ErrorCode(nothing), ErrorCode::UNKNOWN_SERVER_ERROR);
     }
 }

@@ -2,17 +2,13 @@
 
 use takhin_coordinator::wire::messages::{
     HeartbeatRequest, OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics,
 };
 use takhin_coordinator::wire::{ApiKey, RequestHeader, frame};
 
 use super::Kind;
 use super::forming::{CLIENT_ID, Member, topic};
-
-/// The version of the heartbeats.
-pub(super) const HEARTBEAT: i16 = 4;
-
-/// The version of the commits: the last with topic names, which need no question for their ids.
-pub(super) const OFFSET_COMMIT: i16 = 9;
+use super::versions::{HEARTBEAT, OFFSET_COMMIT, OFFSET_FETCH};
 
 /// Where the correlation id is in a frame with its length.
 const CORRELATION: std::ops::Range<usize> = 8..12;
@@ -36,6 +32,7 @@ impl Requests {
         let frame = |member| match kind {
             Kind::Heartbeats => heartbeat(member),
             Kind::Commits => commit(member, partitions),
+            Kind::Fetches => fetch(member, partitions),
         };
         Self {
             frames: members.iter().map(frame).collect(),
@@ -104,6 +101,30 @@ fn commit(member: &Member, partitions: i32) -> Frame {
     let offsets: Vec<usize> = offsets.map(|(at, _)| at).collect();
     assert_eq!(Ok(partitions), i32::try_from(offsets.len()));
     Frame { bytes, offsets }
+}
+
+/// A fetch of all partitions of the load's topic, by number as consumers do.
+fn fetch(member: &Member, partitions: i32) -> Frame {
+    let topic = topic(partitions);
+    let request = OffsetFetchRequest {
+        groups: vec![OffsetFetchRequestGroup {
+            group_id: &member.group,
+            topics: Some(vec![OffsetFetchRequestTopics {
+                name: &topic,
+                partition_indexes: (0..partitions).collect(),
+                ..OffsetFetchRequestTopics::default()
+            }]),
+            ..OffsetFetchRequestGroup::default()
+        }],
+        ..OffsetFetchRequest::default()
+    };
+    let mut bytes = Vec::new();
+    let header = header(ApiKey::OffsetFetch, OFFSET_FETCH);
+    frame::append_request(&mut bytes, &header, &request).expect("names of usual length");
+    Frame {
+        bytes,
+        offsets: Vec::new(),
+    }
 }
 
 /// A commit of all partitions of the load's topic.

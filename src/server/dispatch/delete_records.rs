@@ -32,7 +32,7 @@ impl Call<'_> {
             });
             (topic.name.to_owned(), partitions.collect())
         });
-        let topics: Vec<(String, Vec<(i32, Durable<i64>)>)> = topics.collect();
+        let topics: Vec<(String, Starts)> = topics.collect();
         let head = self.head();
         Ok(later(async move {
             let mut told = Vec::with_capacity(topics.len());
@@ -59,6 +59,9 @@ impl Call<'_> {
         }))
     }
 }
+
+/// Partitions of a topic, and where their logs begin once that is durable.
+type Starts = Vec<(i32, Durable<i64>)>;
 
 fn tell(partition_index: i32, start: Result<i64, TopicError>) -> DeleteRecordsPartitionResult {
     let (low_watermark, error_code) = match start {

@@ -8,13 +8,16 @@ use tokio::sync::watch;
 
 use super::call::{Call, Head, later};
 use super::fetched::{FetchedBytes, Share};
+use super::offsets_fetch::OffsetsFetch;
 use super::topic_errors::code_of;
 use crate::ids::{TopicId, TopicName};
 use crate::server::service::{Answer, Handled};
-use crate::topics::{self, Fetch, FetchPartition, FetchedPartition, TopicError, TopicKey};
+use crate::topics::{
+    self, Fetch, FetchPartition, FetchResponse, FetchedPartition, TopicError, TopicKey,
+};
 use crate::wire::codec::{DecodeError, Message};
 use crate::wire::messages::{
-    FetchAbortedTransaction, FetchEpochEnd, FetchRequest, FetchResponse, FetchResponsePartition,
+    self, FetchAbortedTransaction, FetchEpochEnd, FetchRequest, FetchResponsePartition,
     FetchResponseTopic,
 };
 
@@ -32,12 +35,29 @@ impl Call<'_> {
             read_committed: request.isolation_level == READ_COMMITTED,
         };
         let wait_ms = u64::try_from(request.max_wait_ms).unwrap_or(0);
-        let asked = asked(&request, &form);
+        let mut asked = asked(&request, &form);
+        let topics = &self.broker.topics;
+        let offsets_topic = self.broker.offsets_topic.as_ref();
+        let max_bytes = topics.config().fetch_max_bytes;
+        let ours = match OffsetsFetch::split(offsets_topic, &mut asked, max_bytes) {
+            Ok(ours) => ours,
+            Err(error) => return Ok(form.refuse(&error, self.out)),
+        };
         let mut fetch = match self.broker.topics.fetch(asked, self.now.wall) {
             Ok(fetch) => fetch,
             Err(error) => return Ok(form.refuse(&error, self.out)),
         };
         let fetched = &self.broker.fetched;
+        if let Some(ours) = ours {
+            let wait_ms = if self.broker.is_stopping() {
+                0
+            } else {
+                wait_ms
+            };
+            let wait = Duration::from_millis(wait_ms.min(WAIT_MS_MAX));
+            let (fetched, stopped) = (Arc::clone(fetched), self.broker.stopped());
+            return Ok(later(ours.answer(fetch, form, wait, fetched, stopped)));
+        }
         let (is_due, share) = read(&mut fetch, fetched);
         if !is_due && !self.broker.is_stopping() {
             drop(share);
@@ -53,7 +73,7 @@ impl Call<'_> {
 }
 
 /// Reads as much as the node has memory for; whether the answer is due, and what it takes.
-fn read(fetch: &mut Fetch, fetched: &Arc<FetchedBytes>) -> (bool, Share) {
+pub(super) fn read(fetch: &mut Fetch, fetched: &Arc<FetchedBytes>) -> (bool, Share) {
     let mut share = fetched.take(fetch.max_bytes());
     let is_due = fetch.read_within(share.bytes());
     share.settle(fetch.bytes());
@@ -127,7 +147,7 @@ fn asked(request: &FetchRequest<'_>, form: &Form) -> topics::FetchRequest {
 
 /// What of the request shapes the answer.
 #[derive(Clone, Copy, Debug)]
-struct Form {
+pub(super) struct Form {
     head: Head,
     read_committed: bool,
 }
@@ -140,7 +160,7 @@ impl Form {
 
     /// Says what is wrong with the session.
     fn refuse(self, error: &TopicError, out: &mut Vec<u8>) -> Handled {
-        let response = FetchResponse {
+        let response = messages::FetchResponse {
             error_code: code_of(error).0,
             ..Default::default()
         };
@@ -149,8 +169,17 @@ impl Form {
 
     /// What was read last, as an answer that keeps its share of the node's memory.
     fn answer(self, fetch: Fetch, share: Share) -> Answer {
+        self.answer_with(fetch.finish(), share)
+    }
+
+    /// The same for an answer that was composed already.
+    pub(super) fn answer_with(
+        self,
+        fetched: Result<FetchResponse, TopicError>,
+        share: Share,
+    ) -> Answer {
         let mut out = Vec::new();
-        match self.write(fetch, &mut out) {
+        match self.write_response(fetched, &mut out) {
             Handled::Done => Answer::Reply(share.into_answer(out)),
             Handled::NoReply | Handled::Close | Handled::Pending(_) => Answer::Close,
         }
@@ -158,7 +187,15 @@ impl Form {
 
     /// Writes what was read last.
     fn write(self, fetch: Fetch, out: &mut Vec<u8>) -> Handled {
-        let fetched = match fetch.finish() {
+        self.write_response(fetch.finish(), out)
+    }
+
+    fn write_response(
+        self,
+        fetched: Result<FetchResponse, TopicError>,
+        out: &mut Vec<u8>,
+    ) -> Handled {
+        let fetched = match fetched {
             Ok(fetched) => fetched,
             Err(error) => return self.refuse(&error, out),
         };
@@ -176,7 +213,7 @@ impl Form {
                 topic.partitions.push(self.tell(partition, records));
             }
         }
-        let response = FetchResponse {
+        let response = messages::FetchResponse {
             session_id: fetched.session_id,
             responses,
             ..Default::default()

@@ -1,13 +1,15 @@
 //! `ListOffsets` and `OffsetForLeaderEpoch`: questions about offsets.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use super::call::Call;
+use super::call::{Call, Head, finished, later};
 use super::fetch::READ_COMMITTED;
+use super::offsets_topic::OffsetsTopic;
 use super::topic_errors::code_of;
 use crate::ids::TopicName;
-use crate::server::service::Handled;
-use crate::topics::{ListedOffset, OffsetSpec, TopicError, TopicKey};
+use crate::server::service::{Answer, Handled};
+use crate::topics::{ListedOffset, OffsetSpec, TopicError, TopicKey, Topics};
 use crate::wire::codec::{DecodeError, Message};
 use crate::wire::messages::{
     EpochEndOffset, ListOffsetsRequest, ListOffsetsRequestPartition, ListOffsetsResponse,
@@ -27,47 +29,17 @@ impl Call<'_> {
         ) {
             return Ok(Handled::Close);
         }
-        let repeated = repeated(&request);
-        let committed = request.isolation_level == READ_COMMITTED;
-        let topics = request.topics.iter().map(|topic| {
-            let key = TopicKey::Name(TopicName::from(topic.name));
-            let partitions = topic.partitions.iter().map(|partition| {
-                let listed = if repeated.contains(&(topic.name, partition.partition_index)) {
-                    Err(TopicError::InvalidRequest)
-                } else {
-                    self.list_offset(&key, partition, committed)
-                };
-                tell(partition.partition_index, listed)
-            });
-            ListOffsetsResponseTopic {
-                name: topic.name,
-                partitions: partitions.collect(),
-            }
-        });
-        let topics = topics.collect();
-        Ok(self.reply(&ListOffsetsResponse {
-            topics,
-            ..Default::default()
-        }))
-    }
-
-    fn list_offset(
-        &self,
-        topic: &TopicKey,
-        partition: &ListOffsetsRequestPartition,
-        committed: bool,
-    ) -> Result<ListedOffset, TopicError> {
-        if self.header.version < known_since(partition.timestamp) {
-            return Err(TopicError::UnsupportedVersion);
-        }
         let topics = &self.broker.topics;
-        let spec = OffsetSpec::from_timestamp(partition.timestamp)?;
-        let (index, epoch) = (partition.partition_index, partition.current_leader_epoch);
-        if committed {
-            topics.list_committed_offset(topic, index, epoch, spec)
-        } else {
-            topics.list_offset(topic, index, epoch, spec)
+        let ours = self.broker.offsets_topic.as_ref().filter(|ours| {
+            let mut names = request.topics.iter().map(|topic| topic.name);
+            names.any(|name| ours.is_named(&TopicKey::Name(TopicName::from(name))))
+        });
+        if let Some(ours) = ours {
+            let (ours, topics) = (Arc::clone(ours), Arc::clone(topics));
+            return Ok(list_blocking(self.body.to_vec(), self.head(), topics, ours));
         }
+        let response = list(&request, self.header.version, topics, None);
+        Ok(self.reply(&response))
     }
 
     pub(super) fn offset_for_leader_epoch(&mut self) -> Result<Handled, DecodeError> {
@@ -114,6 +86,77 @@ impl Call<'_> {
             topics,
             ..Default::default()
         }))
+    }
+}
+
+/// Answers on a thread that may block; the request was decoded once already.
+fn list_blocking(
+    body: Vec<u8>,
+    head: Head,
+    topics: Arc<Topics>,
+    ours: Arc<OffsetsTopic>,
+) -> Handled {
+    let listed = tokio::task::spawn_blocking(move || {
+        let request = ListOffsetsRequest::decode(&body, head.version).ok()?;
+        let response = list(&request, head.version, &topics, Some(&ours));
+        let mut out = Vec::new();
+        let handled = head.write(&response, &mut out);
+        matches!(handled, Handled::Done).then_some(out)
+    });
+    later(async move {
+        // It fails if the runtime ends, or with a panic that was told already.
+        match listed.await {
+            Ok(Some(out)) => finished(Handled::Done, out).await,
+            Ok(None) | Err(_) => Answer::Close,
+        }
+    })
+}
+
+fn list<'a>(
+    request: &ListOffsetsRequest<'a>,
+    version: i16,
+    topics: &Topics,
+    ours: Option<&OffsetsTopic>,
+) -> ListOffsetsResponse<'a> {
+    let repeated = repeated(request);
+    let committed = request.isolation_level == READ_COMMITTED;
+    let responses = request.topics.iter().map(|topic| {
+        let key = TopicKey::Name(TopicName::from(topic.name));
+        let ours = ours.filter(|ours| ours.is_named(&key));
+        let partitions = topic.partitions.iter().map(|partition| {
+            let listed = if repeated.contains(&(topic.name, partition.partition_index)) {
+                Err(TopicError::InvalidRequest)
+            } else if version < known_since(partition.timestamp) {
+                Err(TopicError::UnsupportedVersion)
+            } else {
+                list_one(topics, ours, &key, partition, committed)
+            };
+            tell(partition.partition_index, listed)
+        });
+        ListOffsetsResponseTopic {
+            name: topic.name,
+            partitions: partitions.collect(),
+        }
+    });
+    ListOffsetsResponse {
+        topics: responses.collect(),
+        ..Default::default()
+    }
+}
+
+fn list_one(
+    topics: &Topics,
+    ours: Option<&OffsetsTopic>,
+    topic: &TopicKey,
+    partition: &ListOffsetsRequestPartition,
+    committed: bool,
+) -> Result<ListedOffset, TopicError> {
+    let spec = OffsetSpec::from_timestamp(partition.timestamp)?;
+    let (index, epoch) = (partition.partition_index, partition.current_leader_epoch);
+    match ours {
+        Some(ours) => ours.list_offset(index, epoch, spec),
+        None if committed => topics.list_committed_offset(topic, index, epoch, spec),
+        None => topics.list_offset(topic, index, epoch, spec),
     }
 }
 

@@ -18,6 +18,8 @@ mod members;
 mod metadata;
 mod offset_rows;
 mod offsets;
+mod offsets_fetch;
+mod offsets_topic;
 mod pattern;
 mod produce;
 mod topic_admin;
@@ -41,6 +43,7 @@ use crate::txn::Coordinator;
 use crate::wire::{ApiKey, HeaderError, RequestHeader};
 use call::Call;
 use fetched::FetchedBytes;
+pub use offsets_topic::OffsetsTopic;
 
 /// The node's number, in every answer that names one.
 const NODE_ID: i32 = 1;
@@ -58,6 +61,8 @@ pub struct Broker {
     advertised: Option<(String, u16)>,
     cluster_id: String,
     fetched: Arc<FetchedBytes>,
+    /// There where the journal can be read.
+    offsets_topic: Option<Arc<OffsetsTopic>>,
     // Told once, when the server stops; requests that wait for records listen.
     stopping: watch::Sender<bool>,
 }
@@ -81,7 +86,7 @@ impl Broker {
         config: Config,
         advertised: Option<(String, u16)>,
     ) -> Self {
-        let cluster_id = uuid::Uuid::new_v4().simple().to_string();
+        let cluster_id = topics.cluster_id();
         Self {
             engine,
             topics,
@@ -90,8 +95,17 @@ impl Broker {
             advertised,
             cluster_id,
             fetched: Arc::default(),
+            offsets_topic: None,
             stopping: watch::Sender::new(false),
         }
+    }
+
+    /// Lets the journal be read as the topic `__consumer_offsets`; the topics have to know of it
+    /// (`Topics::with_internal`).
+    #[must_use]
+    pub fn with_offsets_topic(mut self, topic: Option<OffsetsTopic>) -> Self {
+        self.offsets_topic = topic.map(Arc::new);
+        self
     }
 
     /// Whether the server stops.

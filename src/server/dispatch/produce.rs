@@ -233,7 +233,14 @@ impl Refused {
                 ErrorCode::NOT_ENOUGH_REPLICAS
             }
             TxnError::Abortable if version < ABORTABLE_SINCE => ErrorCode::INVALID_TXN_STATE,
-            error => coordinator_code(error, false),
+            TxnError::InvalidRequest
+            | TxnError::InvalidProducerIdMapping
+            | TxnError::InvalidTimeout
+            | TxnError::ConcurrentTransactions
+            | TxnError::InvalidState
+            | TxnError::ProducerFenced
+            | TxnError::Abortable
+            | TxnError::NotFound => coordinator_code(error, false),
         };
         Self::new(code, error.to_string())
     }

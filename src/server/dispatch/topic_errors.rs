@@ -10,7 +10,7 @@ pub(super) fn code_of(error: &TopicError) -> ErrorCode {
         TopicError::CorruptMessage => ErrorCode::CORRUPT_MESSAGE,
         TopicError::UnknownTopicOrPartition => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         TopicError::MessageTooLarge => ErrorCode::MESSAGE_TOO_LARGE,
-        TopicError::InvalidTopic => ErrorCode::INVALID_TOPIC_EXCEPTION,
+        TopicError::InvalidTopic | TopicError::InternalTopic => ErrorCode::INVALID_TOPIC_EXCEPTION,
         TopicError::InvalidTimestamp => ErrorCode::INVALID_TIMESTAMP,
         TopicError::UnsupportedVersion => ErrorCode::UNSUPPORTED_VERSION,
         TopicError::TopicAlreadyExists => ErrorCode::TOPIC_ALREADY_EXISTS,

@@ -211,7 +211,7 @@ pub(super) fn coordinator_code(error: TxnError, knows_fenced: bool) -> ErrorCode
     }
 }
 
-fn coordinator_code_of<T>(outcome: Result<T, TxnError>, knows_fenced: bool) -> ErrorCode {
+fn coordinator_code_of<T: Copy>(outcome: Result<T, TxnError>, knows_fenced: bool) -> ErrorCode {
     match outcome {
         Ok(_) => ErrorCode::NONE,
         Err(error) => coordinator_code(error, knows_fenced),

@@ -40,7 +40,9 @@ impl Call<'_> {
             rows.fill(|| ErrorCode::INVALID_GROUP_ID);
             return Ok(write(rows, self.head(), self.out));
         }
-        let may_stage = self.may_stage(&request);
+        let added = self.add_group(&request);
+        let id = TransactionalId::from(request.transactional_id);
+        let by = producer_of(&request);
         let commit = CommitRequest {
             group: request.group_id.into(),
             member: request.member_id.into(),
@@ -51,9 +53,15 @@ impl Call<'_> {
         };
         let producer = Producer::new(request.producer_id, request.producer_epoch);
         let engine = self.broker.engine.clone();
+        let (coordinator, _) = self.coordinator();
+        // Asked before anything of the group, as in Kafka. The engine keeps the order in which it
+        // is asked, so that nothing is staged behind the end of its transaction.
         let answer = async move {
-            may_stage.await?;
-            Ok(engine.txn_commit(commit.in_transaction(producer)).await)
+            added.await?;
+            let group = commit.group.clone();
+            let stage = || engine.txn_commit(commit.in_transaction(producer));
+            let staged = coordinator.in_group(id.as_str(), by, &group, stage)?;
+            Ok(staged.await)
         };
         Ok(self.soon(answer, move |outcome, head, out| match outcome {
             Ok(outcome) => write_staged(rows, outcome, head, out),
@@ -65,25 +73,21 @@ impl Call<'_> {
         }))
     }
 
-    /// Whether the producer has a transaction open that the group is part of: what the transaction
-    /// coordinator knows. Asked before anything of the group, as in Kafka. From version 5 on the
-    /// group is added by that, in transactions of version 2 (KIP-890).
-    fn may_stage(
+    /// From version 5 on the group is added by the request itself, in transactions of version 2
+    /// (KIP-890).
+    fn add_group(
         &self,
         request: &TxnOffsetCommitRequest<'_>,
     ) -> impl Future<Output = Result<(), TxnError>> + Send + 'static {
         let id = TransactionalId::from(request.transactional_id);
         let group = GroupId::from(request.group_id);
-        let by = txn::Producer {
-            id: request.producer_id,
-            epoch: request.producer_epoch,
-        };
+        let by = producer_of(request);
         let (coordinator, _) = self.coordinator();
         let how = (txn::Protocol::V2, self.now);
         let adds = self.header.version >= IMPLICIT_SINCE;
         async move {
             if !adds {
-                return coordinator.verify_group(id.as_str(), by, &group);
+                return Ok(());
             }
             let (none, groups) = (BTreeSet::new(), BTreeSet::from([group]));
             coordinator.add(&id, by, none, groups, how).await
@@ -91,12 +95,19 @@ impl Call<'_> {
     }
 }
 
+fn producer_of(request: &TxnOffsetCommitRequest<'_>) -> txn::Producer {
+    txn::Producer {
+        id: request.producer_id,
+        epoch: request.producer_epoch,
+    }
+}
+
 /// What the transaction coordinator refused, in words that the clients of that version know.
 fn transaction_code(error: TxnError, version: i16) -> ErrorCode {
-    match error {
-        TxnError::Abortable if version < ABORTABLE_SINCE => ErrorCode::INVALID_TXN_STATE,
-        error => coordinator_code(error, false),
+    if error == TxnError::Abortable && version < ABORTABLE_SINCE {
+        return ErrorCode::INVALID_TXN_STATE;
     }
+    coordinator_code(error, false)
 }
 
 fn staged_topic(
@@ -143,10 +154,12 @@ fn staged_topic(
 /// Old versions are told what their clients know: up to 5 not that a group may be missing, up to
 /// 1 not that a coordinator may be loading.
 fn stage_code(refusal: Refusal, version: i16) -> ErrorCode {
-    match refusal {
-        Refusal::GroupIdNotFound if version < 6 => ErrorCode::ILLEGAL_GENERATION,
-        Refusal::LoadInProgress if version < 2 => ErrorCode::COORDINATOR_NOT_AVAILABLE,
-        refusal => refusal.into(),
+    if refusal == Refusal::GroupIdNotFound && version < 6 {
+        ErrorCode::ILLEGAL_GENERATION
+    } else if refusal == Refusal::LoadInProgress && version < 2 {
+        ErrorCode::COORDINATOR_NOT_AVAILABLE
+    } else {
+        refusal.into()
     }
 }
 

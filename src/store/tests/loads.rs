@@ -57,7 +57,7 @@ fn a_value_that_cannot_be_read_is_handed_out_as_such_and_outlives_restarts_and_c
         let loads = loads(&journal(&disk)).unwrap();
         let unreadable = loads.iter().filter_map(|loaded| match loaded {
             Loaded::Unreadable { group, key, reason } => Some((group, key, reason)),
-            _ => None,
+            Loaded::Record(_) | Loaded::Heard(_) => None,
         });
         let unreadable: Vec<_> = unreadable.collect();
         let [(group, found, reason)] = unreadable[..] else {

@@ -18,6 +18,7 @@
 mod compression;
 mod replay;
 mod segment;
+mod write;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -30,6 +31,7 @@ use super::import::check;
 use crate::group::Record;
 use replay::Replay;
 use segment::{Batches, Next};
+pub(crate) use write::BatchWriter;
 
 /// What a log of Kafka's has given.
 #[derive(Debug, Default)]

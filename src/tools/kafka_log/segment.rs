@@ -177,11 +177,11 @@ fn record<'a>(reader: &mut Reader<'a>, base_offset: i64) -> Result<Plain<'a>, De
     })
 }
 
-const LENGTH_FROM: usize = 12;
+pub(super) const LENGTH_FROM: usize = 12;
 const MAGIC: usize = 16;
-const CRC: usize = 17;
-const ATTRIBUTES: usize = 21;
-const RECORDS: usize = 61;
+pub(super) const CRC: usize = 17;
+pub(super) const ATTRIBUTES: usize = 21;
+pub(super) const RECORDS: usize = 61;
 /// Far above `message.max.bytes` of any broker.
 const BATCH_BYTES_MAX: usize = 256 << 20;
 const CODEC: i16 = 0b111;

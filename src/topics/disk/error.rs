@@ -102,9 +102,11 @@ pub(super) enum Failed {
 impl Failed {
     /// Of a write: a full disk is no more than that.
     pub(super) fn of(doing: &str, name: &str, error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full(error),
-            _ => Self::Broken(format!("{doing} {name} failed: {error}")),
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        if full.contains(&error.kind()) {
+            Self::Full(error)
+        } else {
+            Self::Broken(format!("{doing} {name} failed: {error}"))
         }
     }
 

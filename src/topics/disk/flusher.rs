@@ -68,6 +68,21 @@ impl Store {
         }
     }
 
+    /// Drawn from the salt, which is the directory's for good, and does not tell it.
+    pub(in crate::topics) fn cluster_id(&self) -> String {
+        let halves = [b"cluster-a", b"cluster-b"].map(|part| {
+            let salted = u64::from(crc32c::crc32c(&self.salt.to_le_bytes()));
+            let low = u64::from(crc32c::crc32c_append(
+                crc32c::crc32c(part),
+                &self.salt.to_le_bytes(),
+            ));
+            salted << 32 | low
+        });
+        uuid::Uuid::from_u64_pair(halves[0], halves[1])
+            .simple()
+            .to_string()
+    }
+
     pub(in crate::topics) fn is_healthy(&self) -> bool {
         // Relaxed: a flag that stands alone.
         !self.is_poisoned.load(Ordering::Relaxed)

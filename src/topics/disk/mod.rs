@@ -16,9 +16,10 @@
 //! answers; what arrives meanwhile is the next round. The catalog goes first, so that no batch is
 //! durable before its topic.
 //!
-//! **Space.** A partition's file is followed by another one at 16 MiB; the files that lie before the
-//! log start are removed. Memory holds where each batch lies, and the operating system's page cache
-//! what was read or written lately. Few files are open at a time, however many partitions there are.
+//! **Space.** A partition's file is followed by another one at 16 MiB; the files that lie before
+//! the log start are removed. Memory holds where each batch lies, and the operating system's page
+//! cache what was read or written lately. Few files are open at a time, however many partitions
+//! there are.
 //!
 //! **Trust.** As the journal's: sectors of 512 bytes are written whole or not at all, and what a
 //! sync has reported as done stays. A batch carries a frame whose checksum names its file and

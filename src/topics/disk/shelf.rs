@@ -86,7 +86,8 @@ impl Shelf {
     }
 
     /// Takes the files over as the opening found them: their numbers and first offsets, the bytes
-    /// of the newest that count, whether there are others behind them, and the highest number of all.
+    /// of the newest that count, whether there are others behind them, and the highest number of
+    /// all.
     pub(super) fn restore(
         &self,
         segments: VecDeque<(u32, i64)>,
@@ -95,10 +96,10 @@ impl Shelf {
         newest: u32,
     ) {
         *self.state.lock() = State {
-            newest,
             segments,
             end,
             must_roll,
+            newest,
         };
     }
 

@@ -238,6 +238,10 @@ fn a_transaction_that_hangs_is_aborted_when_its_time_is_up_and_its_producer_fenc
     assert_eq!(bench.add(by, &[0], V2), Err(TxnError::ProducerFenced));
     // A client of version 2 that aborts it meanwhile goes on where the coordinator is.
     assert_eq!(bench.end(by, false, V2), Ok(producer(101, 1)));
+    // And one that says who it was, unless another was faster.
+    assert_eq!(bench.init(Some(by)), Ok(producer(101, 1)));
+    assert_eq!(bench.init(None), Ok(producer(101, 2)));
+    assert_eq!(bench.init(Some(by)), Err(TxnError::ProducerFenced));
 }
 
 #[test]
@@ -286,20 +290,20 @@ fn after_a_restart_a_transaction_has_what_is_left_of_its_time() {
     let mut after = super::sample::bench();
     let mut now = at(700);
     now.tick = crate::time::Tick(3);
-    assert_eq!(after.machine.restore(ID.into(), facts.clone(), now), None);
+    assert_eq!(after.machine.restore(&ID.into(), facts.clone(), now), None);
     assert_eq!(
         after.machine.next_deadline(),
         Some(crate::time::Tick(3 + 300))
     );
     // A wall clock that was set back gives the whole time, one that was set forward ends it.
     now.wall.0 -= 1_000_000;
-    after.machine.restore(ID.into(), facts.clone(), now);
+    after.machine.restore(&ID.into(), facts.clone(), now);
     assert_eq!(
         after.machine.next_deadline(),
         Some(crate::time::Tick(3 + 1_000))
     );
     now.wall.0 += 9_000_000;
-    after.machine.restore(ID.into(), facts, now);
+    after.machine.restore(&ID.into(), facts, now);
     assert_eq!(after.machine.next_deadline(), Some(crate::time::Tick(3)));
 }
 
@@ -311,7 +315,7 @@ fn after_a_restart_a_decided_end_is_carried_out() {
     bench.end(by, true, V2).unwrap();
     let decided = bench.endings.remove(0);
     let mut after = super::sample::bench();
-    let restored = after.machine.restore(ID.into(), bench.facts(), at(0));
+    let restored = after.machine.restore(&ID.into(), bench.facts(), at(0));
     assert_eq!(restored.as_ref(), Some(&decided));
     after.endings.extend(restored);
     after.finish();

@@ -162,7 +162,7 @@ impl Bench {
         let mut facts = self.facts();
         facts.producer.epoch = epoch;
         let id = TransactionalId::from(ID);
-        self.machine.restore(id, facts.clone(), self.now);
+        self.machine.restore(&id, facts.clone(), self.now);
         facts.producer
     }
 }

@@ -59,7 +59,14 @@ class Member:
 class Tool:
     def __init__(self, bootstrap):
         self.config = {"bootstrap.servers": bootstrap}
-        self.admin = AdminClient(self.config)
+
+    @property
+    def admin(self):
+        # One for each command: where the server was killed meanwhile, a request to a coordinator
+        # may wait for the old connection until it times out, though a new one is open.
+        # It is kept until the next one: its futures die with it.
+        self.latest = AdminClient(self.config)
+        return self.latest
 
     def create(self, topic, count):
         self.admin.create_topics([NewTopic(topic, int(count), 1)])[topic].result()

@@ -108,6 +108,14 @@ impl Client {
         }
     }
 
+    /// Whether its driver's producer is idempotent (KIP-98).
+    pub(crate) fn is_idempotent(self) -> bool {
+        match self {
+            Self::Confluent | Self::Java | Self::Franz => true,
+            Self::KafkaPython | Self::Aiokafka | Self::KafkaJs | Self::Sarama => false,
+        }
+    }
+
     /// The reason why it cannot do `verb`, if so.
     pub fn lacks(self, verb: Verb) -> Option<&'static str> {
         let of_us = |exception: &&Exception| exception.client == self && exception.verb == verb;

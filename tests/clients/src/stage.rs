@@ -3,6 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{BuildHasher, Hasher};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -119,16 +120,22 @@ impl Stage {
 
     /// Takes a server that keeps its data on disk, before anybody has come; whether there is one.
     pub(crate) fn keep_data(&mut self) -> Result<bool, Failure> {
-        let place = workspace().join("target/tmp").join(&self.group);
-        if place.exists() {
-            std::fs::remove_dir_all(&place)?;
-        }
+        let place = self.place();
         std::fs::create_dir_all(&place)?;
         match Server::start_keeping(&place.join("data"))? {
             Some(server) => self.server = server,
             None => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// Removes the data, which is kept after a failure, to be looked at.
+    pub(crate) fn forget_data(&self) -> Result<(), Failure> {
+        Ok(std::fs::remove_dir_all(self.place())?)
+    }
+
+    fn place(&self) -> PathBuf {
+        workspace().join("target/tmp").join(&self.group)
     }
 
     /// Ends the server as `kill -9` does, and starts it again on its data.
@@ -465,7 +472,7 @@ impl Actor {
             }
             ["error", ..] => return Err(Failure::new("a member gave up")),
             ["group" | "state" | "member" | "offset" | "value", ..] => {
-                self.answer.push(line.to_owned())
+                self.answer.push(line.to_owned());
             }
             _ => return Err(Failure::new("a line that no driver should say")),
         }

@@ -24,8 +24,7 @@ fn sample() -> (SimDisk, Vec<Vec<u8>>) {
 }
 
 fn logs(disk: &SimDisk) -> Vec<String> {
-    let names = disk.names().into_iter();
-    names.filter(|name| name.ends_with(".log")).collect()
+    disk.names_ending(".log")
 }
 
 fn image(disk: &SimDisk) -> Vec<(String, Vec<u8>)> {

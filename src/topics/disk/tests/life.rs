@@ -31,8 +31,10 @@ fn topics_their_ids_partitions_and_settings_are_there_after_a_restart() {
     topics.alter_configs(&name("a"), &[change], false).unwrap();
     topics.delete(&name("gone")).unwrap();
     topics.synced().wait().unwrap();
+    let cluster = topics.cluster_id();
     drop(topics);
     let topics = open(&disk);
+    assert_eq!(topics.cluster_id(), cluster);
     let listed: Vec<_> = topics
         .list(None, 9)
         .into_iter()
@@ -57,11 +59,7 @@ fn batches_are_read_back_byte_for_byte_over_many_files() {
     }
     let before = read(&topics, "t", 1);
     assert_eq!(before.len(), 100);
-    let files = disk
-        .names()
-        .into_iter()
-        .filter(|name| name.ends_with(".log"));
-    assert!(files.count() > 5);
+    assert!(disk.names_ending(".log").len() > 5);
     drop(topics);
     let topics = open(&disk);
     assert_eq!(bounds(&topics, "t", 1), (0, 100));
@@ -142,10 +140,7 @@ fn deleted_records_stay_deleted_and_their_files_go() {
     for _ in 0..60 {
         write(&topics, "t", 0, 100).unwrap();
     }
-    let files = |disk: &SimDisk| {
-        let names = disk.names().into_iter();
-        names.filter(|name| name.ends_with(".log")).count()
-    };
+    let files = |disk: &SimDisk| disk.names_ending(".log").len();
     let many = files(&disk);
     assert_eq!(topics.delete_records(&name("t"), 0, 33), Ok(33));
     assert_eq!(topics.delete_records(&name("t"), 0, 20), Ok(33));

@@ -1,9 +1,9 @@
 //! `kill -9` of the server, again and again, while members commit and the tool produces: what was
 //! acknowledged is there, and the members go on as if nothing had happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::check::{LONG_SESSION_MS, agree, all_arrive, create, offsets, sane, settle};
+use super::check::{LONG_SESSION_MS, agree, all_arrive, arrived, create, offsets, sane, settle};
 use crate::stage::LIMIT;
 use crate::{Failure, MemberName, Stage, Verb};
 
@@ -58,6 +58,9 @@ pub fn server_killed(stage: &mut Stage) -> Result<(), Failure> {
         let produced = stage.answer(&command)?;
         produced.map_err(|error| Failure::new(format!("{command}: {error}")))?;
         all_arrive(stage, &prefix, RECORDS)?;
+        if stage.client.is_idempotent() {
+            written_once(stage, &prefix)?;
+        }
         stage.commit(&members)?;
         let told = told(stage, &members);
         stage.kill_server()?;
@@ -76,7 +79,18 @@ pub fn server_killed(stage: &mut Stage) -> Result<(), Failure> {
     for member in members {
         stage.quit(member)?;
     }
-    sane(stage)
+    sane(stage)?;
+    stage.forget_data()
+}
+
+/// Checks that each record has one place: what the client sent again over the kill was recognised
+/// by a server that had only its disk to remember it.
+fn written_once(stage: &Stage, prefix: &str) -> Result<(), Failure> {
+    let came = arrived(stage, prefix).into_iter();
+    let places: BTreeSet<_> = came.map(|(_, place, _)| place).collect();
+    Failure::unless(places.len() == RECORDS, || {
+        format!("{RECORDS} records {prefix} have {} places", places.len())
+    })
 }
 
 /// Generation and count of changes of each member, as the clients say.

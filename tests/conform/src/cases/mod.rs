@@ -21,6 +21,7 @@ mod statics;
 mod sync;
 mod timed;
 mod txn;
+mod txn_coordinator;
 mod versions;
 mod walk;
 mod walk_mixed;
@@ -46,6 +47,7 @@ pub fn all() -> Vec<crate::case::Case> {
     modern_life::add(&mut book);
     migration::add(&mut book);
     txn::add(&mut book);
+    txn_coordinator::add(&mut book);
     share::add(&mut book);
     matrix::add(&mut book);
     moves::add(&mut book);

@@ -1,0 +1,92 @@
+//! One big group: all its members join at once, and then rebalance a few times.
+//!
+//! Each member has a connection, since a join waits for the others and a connection is answered in
+//! order. A rebalance begins when members come back with another subscription; all of them do at
+//! once, so that nobody waits for a heartbeat to learn of it.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::forming::Former;
+use super::life::{Life, Roll};
+use super::versions::refuse_older_servers;
+use crate::clock;
+use crate::failure::Failure;
+use crate::server::cpu_seconds;
+
+/// How big, and how often.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Crowd {
+    pub(crate) members: usize,
+    pub(crate) rebalances: usize,
+    pub(crate) session_ms: i32,
+}
+
+/// What it has shown.
+#[derive(Debug)]
+pub(crate) struct Crowded {
+    /// From the first question for an id to the last assignment.
+    pub(crate) join: Duration,
+    /// From the first rejoin to the last assignment.
+    pub(crate) rebalances: Vec<Duration>,
+    /// CPU time of the server, in seconds.
+    pub(crate) join_cpu: f64,
+    /// The same, of all rebalances together.
+    pub(crate) rebalances_cpu: f64,
+}
+
+impl Crowd {
+    /// Forms the group and rebalances it, from within a `LocalSet`.
+    pub(crate) async fn run(&self, former: &Former, server: u32) -> Result<Crowded, Failure> {
+        let cpu = || cpu_seconds(server).ok_or_else(|| Failure::new("the server is gone"));
+        drop(former.prepare().await?);
+        let group = former.group(0);
+        let roll = Rc::new(Roll::new(self.members));
+        let mut lives = Vec::new();
+        for at in 0..self.members {
+            // An answer on each, or the next would be more than Kafka lets wait to be accepted.
+            let mut socket = former.connect().await?;
+            refuse_older_servers(&mut socket).await?;
+            lives.push(Life::new(socket, &group, self.session_ms, at, &roll));
+        }
+        let (cpu_before, start) = (cpu()?, clock::now());
+        lives = all(lives, async |life| life.take_id().await).await?;
+        lives = all(lives, async |life| life.until_at_rest().await).await?;
+        let join = clock::now().saturating_duration_since(start);
+        let join_cpu = cpu()? - cpu_before;
+        let cpu_before = cpu()?;
+        let mut rebalances = Vec::new();
+        for _ in 0..self.rebalances {
+            for life in &mut lives {
+                life.change_subscription();
+            }
+            let start = clock::now();
+            lives = all(lives, async |life| life.until_at_rest().await).await?;
+            rebalances.push(clock::now().saturating_duration_since(start));
+        }
+        Ok(Crowded {
+            join,
+            rebalances,
+            join_cpu,
+            rebalances_cpu: cpu()? - cpu_before,
+        })
+    }
+}
+
+/// Lets all members do the same at once, and waits for all of them; the first failure ends it.
+async fn all<F>(lives: Vec<Life>, step: F) -> Result<Vec<Life>, Failure>
+where
+    F: AsyncFn(&mut Life) -> Result<(), Failure> + Copy + 'static,
+{
+    let mut steps = JoinSet::new();
+    for mut life in lives {
+        steps.spawn_local(async move { step(&mut life).await.map(|()| life) });
+    }
+    let mut lives = Vec::new();
+    while let Some(life) = steps.join_next().await {
+        lives.push(life.map_err(|error| Failure::new(error.to_string()))??);
+    }
+    Ok(lives)
+}
