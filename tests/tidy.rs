@@ -33,6 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "engine",
         &[
             "shard", "session", "journal", "group", "config", "error", "ids", "metrics", "time",
+            "atomic",
         ],
     ),
     (

@@ -70,7 +70,7 @@ impl Model {
 
     fn replied(&mut self, to: ReplyTo, reply: Reply, tick: u64) {
         assert!(self.all_asked.contains(&to) || !self.parked.contains(&to));
-        let was_parked = self.parked.remove(&to);
+        let was_parked = self.parked.remove(&to) && !self.stage.was_only_held(to);
         // A removed member's join echoes no id; one that was held up does.
         let removed =
             |it: &JoinRefused| it.refusal == Refusal::UnknownMemberId && it.member.is_empty();

@@ -9,7 +9,7 @@
     reason = "each test file uses a part of the stage, and a test may trip"
 )]
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use takhin_coordinator::error::Refusal;
@@ -54,6 +54,8 @@ pub struct Stage {
     /// When each of them was decided.
     pub seen_at: Vec<u64>,
     pub replies: BTreeMap<ReplyTo, Reply>,
+    /// Those of them that were held up before anything else.
+    only_held: BTreeSet<ReplyTo>,
     pub sitters: BTreeMap<SeatId, Sitter>,
     /// The published generation and phase.
     pub beacons: BTreeMap<GroupKey, (Generation, Phase)>,
@@ -74,6 +76,7 @@ impl Stage {
             seen: Vec::new(),
             seen_at: Vec::new(),
             replies: BTreeMap::new(),
+            only_held: BTreeSet::new(),
             sitters: BTreeMap::new(),
             beacons: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -126,6 +129,11 @@ impl Stage {
     pub fn answer(&mut self, request: Request) -> Reply {
         let to = self.ask(request);
         self.replies.get(&to).cloned().expect("answered at once")
+    }
+
+    /// Whether the request was held up and then answered at once: it never waited in its group.
+    pub fn was_only_held(&self, to: ReplyTo) -> bool {
+        self.only_held.contains(&to)
     }
 
     /// How many requests there were.
@@ -207,6 +215,9 @@ impl Stage {
             let now = self.now();
             self.groups.handle(request, to, Room::PLENTY, now, &mut fx);
             self.carry_out(fx);
+            if self.replies.contains_key(&to) {
+                self.only_held.insert(to);
+            }
         }
     }
 
