@@ -157,26 +157,26 @@ impl Classic {
         assign: impl Fn(&MemberId, &Member) -> bytes::Bytes,
     ) -> GroupMetadata {
         let protocol = self.protocol.as_deref().unwrap_or("");
+        let stored = |(id, member): (&MemberId, &Member)| MemberMetadata {
+            member: id.clone(),
+            instance: member.instance.clone(),
+            client_id: Arc::clone(&member.client.id),
+            client_host: Arc::clone(&member.client.host),
+            rebalance_timeout_ms: member.rebalance_timeout_ms,
+            session_timeout_ms: member.session_timeout_ms,
+            subscription: member.metadata(protocol),
+            assignment: assign(id, member),
+        };
+        // Kept for good, so no larger than it must be.
+        let mut members = Vec::with_capacity(self.roster.len());
+        members.extend(self.roster.iter().map(stored));
         GroupMetadata {
             protocol_type: self.protocol_type.clone(),
             generation: self.generation,
             protocol: self.protocol.clone(),
             leader: self.leader.clone(),
             phase_since: self.phase_since,
-            members: self
-                .roster
-                .iter()
-                .map(|(id, member)| MemberMetadata {
-                    member: id.clone(),
-                    instance: member.instance.clone(),
-                    client_id: Arc::clone(&member.client.id),
-                    client_host: Arc::clone(&member.client.host),
-                    rebalance_timeout_ms: member.rebalance_timeout_ms,
-                    session_timeout_ms: member.session_timeout_ms,
-                    subscription: member.metadata(protocol),
-                    assignment: assign(id, member),
-                })
-                .collect(),
+            members,
         }
     }
 }
