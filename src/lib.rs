@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | [`server`], [`topics`] | the standalone server and its data plane (feature `server`) |
 //! | [`txn`] | the standalone server's transaction coordinator: who is in which transaction |
+//! | [`tools`] | offline work on a data directory: inspect, export, import |
 //! | [`engine`] | the front door: open, join, sync, heartbeat, leave, commit, fetch |
 //! | [`shard`] | one event loop a shard: mailbox, step, timers, parked replies |
 //! | [`store`] | the journal on disk: one log in recycled segments, group commit, recovery |
