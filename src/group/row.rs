@@ -150,8 +150,9 @@ impl Block {
             return false;
         }
         if self.slots.len() == self.slots.capacity() {
-            // By a quarter, not by doubling: a topic's partitions come once.
-            self.slots.reserve_exact(self.slots.len() / 4 + 1);
+            // By a quarter, not by doubling, and to no more than a block may have.
+            let (len, max) = (self.slots.len(), BITS as usize);
+            self.slots.reserve_exact((len / 4 + 1).min(max - len));
         }
         self.slots.insert(at, slot);
         self.present |= bit;
