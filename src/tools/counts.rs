@@ -7,7 +7,7 @@ use crate::group::Record;
 /// Records by their kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
-    /// Groups that are stored with their members.
+    /// Groups that are stored themselves, not only by their offsets.
     pub groups: u64,
     /// Committed offsets.
     pub offsets: u64,
@@ -29,7 +29,7 @@ impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} groups with members, {} offsets and {} pending offsets",
+            "{} group records, {} offsets and {} pending offsets",
             self.groups, self.offsets, self.pending
         )
     }

@@ -273,7 +273,7 @@ const CHANGES: &[[&str; 3]] = &[
     [
         r#""offsets":2"#,
         r#""offsets":3"#,
-        "line 4: there should be 0 groups with members, 3 offsets",
+        "line 4: there should be 0 group records, 3 offsets",
     ],
 ];
 
