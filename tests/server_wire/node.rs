@@ -42,12 +42,17 @@ impl Node {
             stderr.read_to_string(&mut log).unwrap();
             log
         });
-        Self {
+        let node = Self {
             child,
             address,
             admin,
             log: Some(log),
+        };
+        // It listens while its shards still load, and would say so to what the test asks first.
+        while node.get("/readyz").contains("loading") {
+            std::thread::yield_now();
         }
+        node
     }
 
     pub(crate) fn connect(&self) -> Client {
@@ -56,16 +61,22 @@ impl Node {
 
     /// The figure of that name, as the admin endpoint tells it.
     pub(crate) fn metric(&self, name: &str) -> u64 {
-        let mut stream = TcpStream::connect(self.admin).unwrap();
-        let ask = "GET /metrics HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\r\n";
-        stream.write_all(ask.as_bytes()).unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
+        let text = self.get("/metrics");
         let line = text.lines().find_map(|line| line.strip_prefix(name));
         line.unwrap_or_else(|| panic!("no {name} in {text}"))
             .trim()
             .parse()
             .unwrap()
+    }
+
+    /// What the admin endpoint answers.
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.admin).unwrap();
+        let ask = format!("GET {path} HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\r\n");
+        stream.write_all(ask.as_bytes()).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
     }
 
     /// Asks for a figure until it is as wanted.
