@@ -5,4 +5,4 @@ mod real;
 #[cfg(test)]
 pub(crate) mod simulated;
 
-pub(crate) use real::{Disk, DiskFile, RealDisk, read_full, read_whole, write_all};
+pub(crate) use real::{Disk, DiskFile, RealDisk, names_in, read_full, read_whole, write_all};

@@ -12,7 +12,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::config::{OpenError, Quarantined, Repair, at};
-use super::disk::{Disk, DiskFile, read_full};
+use super::disk::{Disk, DiskFile, names_in, read_full};
 use super::frame::{Flags, Frame};
 use super::index::Keys;
 use super::manifest::{self, Manifest};
@@ -216,15 +216,7 @@ impl Disk for ReadOnly {
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(&self.dir)? {
-            // A name that is not text is none of ours.
-            if let Ok(name) = entry?.file_name().into_string() {
-                names.push(name);
-            }
-        }
-        names.sort();
-        Ok(names)
+        names_in(&self.dir)
     }
 
     fn create(&self, _: &str) -> io::Result<Box<dyn DiskFile>> {
