@@ -10,8 +10,8 @@ use super::facts::Facts;
 use super::offsets::fetch_from_nowhere;
 use super::producers::Producers;
 use super::quarantine::Quarantine;
-use super::reply::{LeftMember, Listed, Reply};
-use super::request::{CommitRequest, JoinRequest, LeaveRequest, ListRequest, ReplyTo, Request};
+use super::reply::{LeftMember, Reply};
+use super::request::{CommitRequest, JoinRequest, LeaveRequest, ReplyTo, Request};
 use super::room::Room;
 use super::rules::Rules;
 use super::seats::Seats;
@@ -84,6 +84,8 @@ pub struct Groups {
     pub(super) pending: usize,
     pub(super) quarantine: Quarantine,
     pub(super) before: Before,
+    /// Groups that were removed so far.
+    pub(super) removals: u64,
 }
 
 impl Groups {
@@ -104,6 +106,7 @@ impl Groups {
             pending: 0,
             quarantine: Quarantine::default(),
             before: Before::default(),
+            removals: 0,
         }
     }
 
@@ -167,6 +170,19 @@ impl Groups {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Group> {
         self.groups.iter().map(|(_, group)| group)
+    }
+
+    /// Places that there are; a group keeps its own for life.
+    pub(super) fn places(&self) -> usize {
+        if self.groups.is_empty() {
+            return 0;
+        }
+        self.groups.capacity()
+    }
+
+    /// The group at that place, if one is.
+    pub(super) fn at_place(&self, place: usize) -> Option<&Group> {
+        self.groups.get(place)
     }
 
     pub(super) fn find(&self, id: &GroupId) -> Option<&Group> {
@@ -368,7 +384,7 @@ impl Groups {
             Request::EndTxn(request) => self.end_txn_outside(&request),
             Request::TxnGroups(request) => self.txn_groups(&request),
             Request::TopicsDeleted(topics) => return self.topics_deleted(&topics, to, now, fx),
-            Request::List(request) => Reply::List(Ok(self.list(&request))),
+            Request::List(slice) => Reply::List(Ok(self.list(slice))),
             Request::Sync(_) | Request::Heartbeat(_) => request.refused(Refusal::UnknownMemberId),
             Request::Leave(request) => Reply::Leave(Ok(nobody_left(request))),
             Request::Fetch(request) => Reply::Fetch(Ok(fetch_from_nowhere(request))),
@@ -445,17 +461,6 @@ impl Groups {
         None
     }
 
-    fn list(&self, request: &ListRequest) -> Vec<Listed> {
-        if !request.wants_classic() {
-            return Vec::new();
-        }
-        let phases = request.phases();
-        self.iter()
-            .filter(|group| phases.contains(&group.classic.phase))
-            .map(Group::list)
-            .collect()
-    }
-
     /// A timer of a group fired. Session timers go to [`Self::session_due`].
     pub fn fire(&mut self, timer: Timer, now: Now, fx: &mut Vec<Effect>) {
         match timer {
@@ -496,6 +501,7 @@ impl Groups {
         };
         self.turn(key, now, fx, |turn| turn.drain_pending(End::Left));
         self.names.remove(&id);
+        self.removals += 1;
         let group = self.groups.remove(key.slot as usize);
         fx.push(Effect::Vacate { group: key });
         fx.push(Effect::Note(Note::GroupRemoved {
