@@ -140,6 +140,19 @@ pub trait Journal: Send + Sync + fmt::Debug {
         each: &mut dyn FnMut(Loaded) -> ControlFlow<()>,
     ) -> Result<(), LoadError>;
 
+    /// Entries up to which a batch that was handed over may grow, by [`Self::extend`], as long as
+    /// it waits. By default 0: a batch is what it is.
+    fn grows_to(&self) -> usize {
+        0
+    }
+
+    /// Adds these entries to the batch of that ticket, which was handed over before and is the
+    /// shard's newest; its [`Done`] speaks for them too. `false`: it is on its way already, or
+    /// they cannot be written with it; nothing was added, and they are appended as another batch.
+    fn extend(&self, _batch: Batch<'_>) -> bool {
+        false
+    }
+
     /// Whether nothing is kept and everything settled at once: then no batch is made, and
     /// [`Self::append`] is not called. By default not so.
     fn keeps_nothing(&self) -> bool {

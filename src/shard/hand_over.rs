@@ -39,6 +39,7 @@ impl ShardState {
     /// Refuses those who wait for a batch that takes too long (`offsets.commit.timeout.ms`). It
     /// may become durable all the same, and then counts; its answer is nobody's any more.
     pub(crate) fn refuse_overdue(&mut self, now: Now) {
+        self.in_flight.stop_growing_late(now.tick);
         while let Some(entries) = self.in_flight.next_overdue(now.tick) {
             tracing::warn!(
                 shard = self.id.0,
@@ -51,6 +52,14 @@ impl ShardState {
             }
             self.carry_out(fx, now);
         }
+        // What is still to be handed over waits behind it.
+        if self.in_flight.is_stuck() && !self.batch.is_empty() {
+            let mut fx = std::mem::take(&mut self.fx);
+            for entry in &mut self.batch {
+                self.groups.give_up_waiting(entry, now, &mut fx);
+            }
+            self.carry_out(fx, now);
+        }
     }
 
     /// Hands over what was decided since the last time.
@@ -58,7 +67,7 @@ impl ShardState {
         if self.keeps_nothing {
             return self.settle_at_once(now);
         }
-        if self.batch.is_empty() || !self.can_hand_over() {
+        if self.batch.is_empty() || self.extends() || !self.in_flight.has_room() {
             return;
         }
         self.last_index += 1;
@@ -69,9 +78,24 @@ impl ShardState {
         };
         let done = Done::new(ticket, Weak::clone(outcomes) as Weak<dyn Outcomes>);
         let entries = std::mem::take(&mut self.batch);
-        let overdue_at = now.tick + self.shared.write_timeout_ms;
-        let entries = self.in_flight.push(ticket, entries, overdue_at);
+        let patience_ms = self.shared.write_timeout_ms;
+        let entries = self.in_flight.push(ticket, entries, now.tick, patience_ms);
         self.shared.journal.append(Batch { ticket, entries }, done);
+    }
+
+    /// Puts what was decided into the batch that waits, if there is one.
+    fn extends(&mut self) -> bool {
+        let Some(ticket) = self.in_flight.growing() else {
+            return false;
+        };
+        let entries = &self.batch;
+        let is_extended = self.shared.journal.extend(Batch { ticket, entries });
+        if is_extended {
+            self.in_flight.grow(&mut self.batch);
+        } else {
+            self.in_flight.stop_growing();
+        }
+        is_extended
     }
 
     /// Settles what was decided, and what is decided by that.
@@ -89,7 +113,7 @@ impl ShardState {
     }
 
     pub(super) fn can_hand_over(&self) -> bool {
-        self.in_flight.has_room()
+        self.in_flight.has_room() || self.in_flight.growing().is_some()
     }
 
     /// Whether requests are taken from the mailbox. While no other batch may go on its way

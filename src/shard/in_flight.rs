@@ -7,10 +7,15 @@ use crate::group::Entry;
 use crate::journal::Ticket;
 use crate::time::Tick;
 
+/// A batch may grow for that part of its patience.
+const GROWS_FOR: u64 = 10;
+
 /// Handed over and not settled yet, in order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct InFlight {
     batches: VecDeque<OnItsWay>,
+    /// Entries up to which the newest batch may grow while it waits; 0: not at all.
+    grows_to: usize,
 }
 
 #[derive(Debug)]
@@ -19,6 +24,9 @@ struct OnItsWay {
     entries: Vec<Entry>,
     /// Known before that of an earlier batch.
     outcome: Option<Result<(), Refusal>>,
+    /// Until when it may grow, as long as the journal is still waiting to take it; what is added
+    /// late has less patience than the rest. `None`: it grows no more.
+    grows_until: Option<Tick>,
     /// Until when its outcome is awaited; `None`: whoever waited was told that it took too long.
     patience_until: Option<Tick>,
 }
@@ -27,17 +35,61 @@ impl InFlight {
     /// Batches that may be on their way at one time: one is written while the next is collected.
     pub(super) const MAX: usize = 2;
 
+    pub(super) fn new(grows_to: usize) -> Self {
+        Self {
+            batches: VecDeque::new(),
+            grows_to,
+        }
+    }
+
+    /// The newest batch, if more may be put into it.
+    pub(super) fn growing(&self) -> Option<Ticket> {
+        let newest = self.batches.back()?;
+        let grows = newest.grows_until.is_some()
+            && newest.outcome.is_none()
+            && newest.entries.len() < self.grows_to;
+        grows.then_some(newest.ticket)
+    }
+
+    /// The newest batch has grown by these.
+    pub(super) fn grow(&mut self, entries: &mut Vec<Entry>) {
+        if let Some(newest) = self.batches.back_mut() {
+            newest.entries.append(entries);
+        }
+    }
+
+    /// The newest batch is on its way, and grows no more.
+    pub(super) fn stop_growing(&mut self) {
+        if let Some(newest) = self.batches.back_mut() {
+            newest.grows_until = None;
+        }
+    }
+
+    /// What has waited for a part of its patience grows no more: who comes then has all of his.
+    pub(super) fn stop_growing_late(&mut self, now: Tick) {
+        if let Some(newest) = self.batches.back_mut() {
+            newest.grows_until = newest.grows_until.filter(|until| now < *until);
+        }
+    }
+
     pub(super) fn has_room(&self) -> bool {
         self.batches.len() < Self::MAX
     }
 
     /// A batch begins its way; its entries as the journal is to see them.
-    pub(super) fn push(&mut self, ticket: Ticket, entries: Vec<Entry>, until: Tick) -> &[Entry] {
+    pub(super) fn push(
+        &mut self,
+        ticket: Ticket,
+        entries: Vec<Entry>,
+        now: Tick,
+        patience_ms: u64,
+    ) -> &[Entry] {
         let batch = self.batches.push_back_mut(OnItsWay {
             ticket,
             entries,
             outcome: None,
-            patience_until: Some(until),
+            grows_until: Some(now + patience_ms / GROWS_FOR),
+            patience_until: Some(now + patience_ms),
         });
         &batch.entries
     }
@@ -80,5 +132,47 @@ impl InFlight {
         let batch = self.batches.iter_mut().find(|it| is_overdue(it))?;
         batch.patience_until = None;
         Some(&mut batch.entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::ShardId;
+
+    fn ticket(index: u64) -> Ticket {
+        Ticket {
+            shard: ShardId(0),
+            term: 1,
+            index,
+        }
+    }
+
+    #[test]
+    fn a_batch_grows_for_a_part_of_its_patience_and_the_newest_alone() {
+        let mut in_flight = InFlight::new(100);
+        in_flight.push(ticket(1), Vec::new(), Tick(0), 5_000);
+        in_flight.push(ticket(2), Vec::new(), Tick(100), 5_000);
+        in_flight.stop_growing_late(Tick(599));
+        assert_eq!(in_flight.growing(), Some(ticket(2)));
+        in_flight.stop_growing_late(Tick(600));
+        assert_eq!(in_flight.growing(), None);
+        assert!(!in_flight.has_room());
+    }
+
+    #[test]
+    fn a_batch_whose_outcome_is_known_grows_no_more() {
+        let mut in_flight = InFlight::new(100);
+        in_flight.push(ticket(1), Vec::new(), Tick(0), 5_000);
+        in_flight.note(ticket(1), Ok(()));
+        assert_eq!(in_flight.growing(), None);
+    }
+
+    #[test]
+    fn a_journal_that_lets_no_batch_grow_is_handed_each() {
+        let mut in_flight = InFlight::new(0);
+        in_flight.push(ticket(1), Vec::new(), Tick(0), 5_000);
+        assert_eq!(in_flight.growing(), None);
+        assert!(in_flight.has_room());
     }
 }

@@ -92,6 +92,7 @@ impl ShardState {
         };
         let wheel = Wheel::new(config, now.tick);
         let doors = Doors::new(&shared.directory, id);
+        let grows_to = shared.journal.grows_to();
         Self {
             id,
             keeps_nothing: shared.journal.keeps_nothing(),
@@ -102,7 +103,7 @@ impl ShardState {
             answers: Answers::default(),
             again: VecDeque::new(),
             batch: Vec::new(),
-            in_flight: InFlight::default(),
+            in_flight: InFlight::new(grows_to),
             term: 1,
             last_index: 0,
             closed: None,

@@ -15,7 +15,7 @@ use super::index::{Keys, Mark};
 use super::log::{Body, Log, View};
 use super::manifest::{self, Manifest};
 use super::segment::{self, Segment};
-use super::writer::{Job, Shared, Submission, Writer};
+use super::writer::{Shared, Submission, Writer};
 use tokio::sync::Notify;
 
 use crate::atomic::{Ordering, Parker, Unparker};
@@ -31,6 +31,8 @@ pub(super) const LOCK: &str = "LOCK";
 const SHARDS_MAX: u32 = 1 << 16;
 /// A batch may have that many bytes; a record of it 64 MiB, its key 65,535 bytes.
 const BATCH_BYTES_MAX: usize = 256 << 20;
+/// Entries up to which a batch that waits may grow.
+const GROWN_ENTRIES_MAX: usize = 4_096;
 
 /// A journal in a directory of this machine, for as many shards as it was made for.
 ///
@@ -177,7 +179,7 @@ impl DiskJournal {
                 "the journal's writer is busy or gone",
             ))
         };
-        self.shared.submit(Job::View(to)).map_err(|_| gone())?;
+        self.shared.ask(to).map_err(|_| gone())?;
         self.bell.unpark();
         from.recv().map_err(|_| gone())
     }
@@ -186,12 +188,28 @@ impl DiskJournal {
 impl Journal for DiskJournal {
     fn append(&self, batch: Batch<'_>, done: Done) {
         let body = encode(batch, &self.keys, self.shared.body());
-        let submission = Submission { done, body };
-        if let Err(job) = self.shared.submit(Job::Append(submission)) {
-            // More in flight than a shard may have: dropped, and so refused.
-            drop(job);
-        }
+        self.shared.append(Submission { done, body });
         self.bell.unpark();
+    }
+
+    fn grows_to(&self) -> usize {
+        GROWN_ENTRIES_MAX
+    }
+
+    fn extend(&self, batch: Batch<'_>) -> bool {
+        let is_extended = self.shared.extend(batch.ticket, |body| {
+            let (bytes, marks) = (body.bytes.len(), body.marks.len());
+            let encoded = encode_into(batch, &self.keys, body);
+            if encoded.is_err() {
+                // It is refused as a batch of its own.
+                body.bytes.truncate(bytes);
+                body.marks.truncate(marks);
+            }
+            encoded.is_ok()
+        });
+        // Also if it is not: the writer may have found the slot empty.
+        self.bell.unpark();
+        is_extended
     }
 
     fn load(
@@ -247,6 +265,14 @@ impl Journal for Arc<DiskJournal> {
         DiskJournal::append(self, batch, done);
     }
 
+    fn grows_to(&self) -> usize {
+        DiskJournal::grows_to(self)
+    }
+
+    fn extend(&self, batch: Batch<'_>) -> bool {
+        DiskJournal::extend(self, batch)
+    }
+
     fn load(
         &self,
         shard: ShardId,
@@ -298,8 +324,16 @@ fn refuse_strays(names: &[String]) -> Result<(), OpenError> {
 
 /// The batch as frames that have no place yet.
 pub(super) fn encode(batch: Batch<'_>, keys: &Keys, mut body: Body) -> Result<Body, Refusal> {
+    encode_into(batch, keys, &mut body)?;
+    Ok(body)
+}
+
+/// Writes the batch behind what is there. What was written is to be taken back where it fails.
+///
+/// Where a batch was extended is the end of one, too: its entries are whole.
+fn encode_into(batch: Batch<'_>, keys: &Keys, body: &mut Body) -> Result<(), Refusal> {
     let shard = batch.ticket.shard.0;
-    let out = &mut body.bytes;
+    let (out, marks_before) = (&mut body.bytes, body.marks.len());
     let mut last = 0;
     for entry in batch.entries {
         for (at, record) in entry.records.iter().enumerate() {
@@ -317,10 +351,10 @@ pub(super) fn encode(batch: Batch<'_>, keys: &Keys, mut body: Body) -> Result<Bo
             body.marks.push(mark);
         }
     }
-    if !body.marks.is_empty() {
+    if body.marks.len() > marks_before {
         frame::add_flag(&mut out[last..], Flags::LAST_OF_BATCH);
     }
-    Ok(body)
+    Ok(())
 }
 
 fn place_in(entry: &Entry, at: usize) -> Flags {

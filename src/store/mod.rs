@@ -54,6 +54,8 @@ mod heard;
 mod index;
 mod journal;
 mod log;
+#[cfg(all(test, loom))]
+mod loom_models;
 mod making;
 mod manifest;
 mod recovery;

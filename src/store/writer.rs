@@ -1,20 +1,42 @@
 //! The one thread that touches the files: it takes what waits, makes it durable, and settles it.
+//!
+//! ```text
+//!   shard 0 --- slot [ batch, batch ] <--- extend, while it waits
+//!   shard 1 --- slot [ batch ]            --- taken as a whole ---> one write, one sync, settled
+//! ```
+//!
+//! A batch that waits may still grow: so a shard needs no more than two of them, however many
+//! commits come while a sync is under way, and a round takes them all.
+//!
+//! # No batch is left behind
+//!
+//! A slot's list is taken out as a whole by whoever works at it, the shard or the writer, and
+//! never waited for. A shard that puts it back rings afterwards. So a writer that finds a slot
+//! empty because the shard has the list in hand is rung later, and looks again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
+use crossbeam_utils::CachePadded;
 use tokio::sync::Notify;
 
 use super::log::{Body, Failed, Log, View};
-use crate::atomic::{ArrayQueue, AtomicBool, AtomicU64, Ordering, Parker};
+use crate::atomic::{ArrayQueue, AtomicBool, AtomicU64, AtomicUsize, Ordering, Parker, spin_loop};
 use crate::error::Refusal;
-use crate::journal::Done;
+use crate::ids::ShardId;
+use crate::journal::{Done, Ticket};
+use crate::time::Stopwatch;
 
-/// A round takes no more batches once it has that many bytes.
+/// A round takes no more batches once it has that many bytes, and a batch grows no more.
 const ROUND_BYTES_MAX: usize = 1 << 20;
 /// Bodies that are kept to be filled again, of at most [`ROUND_BYTES_MAX`] each.
 const SPARE_MAX: usize = 16;
+/// Batches of a shard that may wait: as many as it may have on their way.
+const BATCHES_MAX: usize = 2;
+/// How long the writer waits for the next record of those who were just answered, in
+/// microseconds: longer than it takes to wake a thread.
+const QUIET_US: u64 = 60;
 
 /// A batch on its way.
 #[derive(Debug)]
@@ -24,26 +46,29 @@ pub(super) struct Submission {
     pub(super) body: Result<Body, Refusal>,
 }
 
-/// What the writer is asked for.
-#[derive(Debug)]
-pub(super) enum Job {
-    Append(Submission),
-    /// What is durable, for reading.
-    View(SyncSender<View>),
+/// Somebody wants to read what is durable.
+pub(super) type Viewer = SyncSender<View>;
+
+/// The batches of one shard that wait for the writer, in order.
+struct Slot {
+    /// One list, unless somebody works at it.
+    list: ArrayQueue<Vec<Submission>>,
+    /// Records in there. Written by the shard and the writer; a hint for the writer.
+    records: AtomicUsize,
 }
 
 /// What the journal shares with its writer.
 pub(super) struct Shared {
-    /// At most two batches and one view a shard, if the host keeps to its contract, and one view
-    /// of a feed.
-    pub(super) jobs: ArrayQueue<Job>,
+    slots: Box<[CachePadded<Slot>]>,
+    /// At most one a shard, and one of a feed.
+    viewers: ArrayQueue<Viewer>,
     /// Emptied bodies, to be filled again: memory that is there already.
     spare: ArrayQueue<Body>,
     /// Set by the journal, once, when it is dropped.
     pub(super) is_stopping: AtomicBool,
     /// Set by the writer, once: nothing more is acknowledged.
     pub(super) is_poisoned: AtomicBool,
-    /// Set by the writer when it ends: nobody takes jobs any more.
+    /// Set by the writer when it ends: nobody takes batches any more.
     pub(super) has_ended: AtomicBool,
     /// Written by the writer, read by any.
     pub(super) file_bytes: AtomicU64,
@@ -55,10 +80,17 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(shards: u32) -> Self {
-        let capacity = usize::try_from(shards).unwrap_or(usize::MAX);
+        let shards = usize::try_from(shards).unwrap_or(usize::MAX);
+        let slot = |_| {
+            CachePadded::new(Slot {
+                list: ArrayQueue::new(1),
+                records: AtomicUsize::new(0),
+            })
+        };
         Self {
-            jobs: ArrayQueue::new(capacity.saturating_mul(3).saturating_add(1).max(4)),
-            spare: ArrayQueue::new(capacity.saturating_mul(2).clamp(2, SPARE_MAX)),
+            slots: (0..shards).map(slot).collect(),
+            viewers: ArrayQueue::new(shards.saturating_add(1)),
+            spare: ArrayQueue::new(shards.saturating_mul(2).clamp(2, SPARE_MAX)),
             is_stopping: AtomicBool::new(false),
             is_poisoned: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
@@ -69,16 +101,89 @@ impl Shared {
         }
     }
 
-    /// Puts a job into the queue; whoever finds that the writer has ended empties the queue, and
-    /// what is dropped counts as failed.
-    pub(super) fn submit(&self, job: Job) -> Result<(), Job> {
-        self.jobs.push(job)?;
-        // A read-modify-write, as the writer's end is one: whichever is later sees what was done
-        // before the earlier one, this push or that end.
-        if self.has_ended.fetch_or(false, Ordering::AcqRel) {
-            self.drop_jobs();
+    fn slot(&self, shard: ShardId) -> Option<&Slot> {
+        let at = usize::try_from(shard.0).ok()?;
+        self.slots.get(at).map(|slot| &**slot)
+    }
+
+    /// Puts a batch behind those of its shard that wait; for the shard's owner. One of a shard
+    /// that does not exist, or that has more on their way than it may, is dropped, and so refused.
+    pub(super) fn append(&self, submission: Submission) {
+        if let Some(slot) = self.slot(submission.done.ticket().shard) {
+            let mut list = slot.list.pop().unwrap_or_default();
+            if list.len() < BATCHES_MAX {
+                list.push(submission);
+            }
+            self.put_back(slot, list);
         }
+    }
+
+    /// Has the batch of that ticket written on, if it is still waiting and not too long; whether
+    /// `write` said that it was done. For the shard's owner.
+    pub(super) fn extend(&self, ticket: Ticket, write: impl FnOnce(&mut Body) -> bool) -> bool {
+        let Some(slot) = self.slot(ticket.shard) else {
+            return false;
+        };
+        let Some(mut list) = slot.list.pop() else {
+            return false;
+        };
+        let newest = list.last_mut().filter(|it| it.done.ticket() == ticket);
+        let body = newest.and_then(|it| it.body.as_mut().ok());
+        let body = body.filter(|body| body.bytes.len() < ROUND_BYTES_MAX);
+        let is_written = body.is_some_and(write);
+        self.put_back(slot, list);
+        is_written
+    }
+
+    /// Whoever finds that the writer has ended empties the slots, and what is dropped counts as
+    /// failed. The caller rings.
+    fn put_back(&self, slot: &Slot, list: Vec<Submission>) {
+        let records = list.iter().map(Submission::records).sum();
+        // Relaxed: a hint.
+        slot.records.store(records, Ordering::Relaxed);
+        // Only the shard's owner puts lists in, and it has just taken out the one that was there.
+        drop(slot.list.push(list));
+        self.look_at_end();
+    }
+
+    /// Takes the batches that wait, as long as a round has room for them, beginning with that slot;
+    /// for the writer.
+    pub(super) fn take(&self, first: usize, into: &mut VecDeque<Submission>) {
+        let mut bytes: usize = into.iter().map(Submission::bytes).sum();
+        let (before, after) = self.slots.split_at(first);
+        for slot in after.iter().chain(before) {
+            if bytes >= ROUND_BYTES_MAX {
+                break;
+            }
+            if let Some(list) = slot.list.pop() {
+                // Relaxed: a hint.
+                slot.records.store(0, Ordering::Relaxed);
+                bytes += list.iter().map(Submission::bytes).sum::<usize>();
+                into.extend(list);
+            }
+        }
+    }
+
+    /// Asks for a view.
+    pub(super) fn ask(&self, viewer: Viewer) -> Result<(), Viewer> {
+        self.viewers.push(viewer)?;
+        self.look_at_end();
         Ok(())
+    }
+
+    fn look_at_end(&self) {
+        // A read-modify-write, as the writer's end is one: whichever is later sees what was done
+        // before the earlier one, that push or that end.
+        if self.has_ended.fetch_or(false, Ordering::AcqRel) {
+            self.drop_all();
+        }
+    }
+
+    /// Records that wait, as well as can be told.
+    fn records(&self) -> usize {
+        // Relaxed: a hint.
+        let records = |slot: &CachePadded<Slot>| slot.records.load(Ordering::Relaxed);
+        self.slots.iter().map(records).sum()
     }
 
     /// An empty body, used before if there is one.
@@ -87,7 +192,7 @@ impl Shared {
     }
 
     fn give_back(&self, mut body: Body) {
-        if body.bytes.capacity() <= ROUND_BYTES_MAX {
+        if body.bytes.capacity() <= 2 * ROUND_BYTES_MAX {
             body.bytes.clear();
             body.marks.clear();
             // Where there are enough, one more is not kept.
@@ -95,8 +200,11 @@ impl Shared {
         }
     }
 
-    fn drop_jobs(&self) {
-        while self.jobs.pop().is_some() {}
+    fn drop_all(&self) {
+        while self.viewers.pop().is_some() {}
+        for slot in &self.slots {
+            drop(slot.list.pop());
+        }
     }
 
     /// Relaxed: figures stand alone.
@@ -108,7 +216,7 @@ impl Shared {
     }
 }
 
-/// Says that nobody takes jobs any more, also when the writer panics.
+/// Says that nobody takes batches any more, also when the writer panics.
 struct Ending(Arc<Shared>);
 
 impl Drop for Ending {
@@ -117,10 +225,10 @@ impl Drop for Ending {
         if std::thread::panicking() {
             self.0.is_poisoned.store(true, Ordering::Relaxed);
         }
-        // Pairs with `submit`: either this comes later and empties the queue after the push, or
-        // the push is followed by a look at the flag that sees it.
+        // Pairs with `look_at_end`: either this comes later and empties the slots after the push,
+        // or the push is followed by a look at the flag that sees it.
         self.0.has_ended.swap(true, Ordering::AcqRel);
-        self.0.drop_jobs();
+        self.0.drop_all();
     }
 }
 
@@ -128,6 +236,11 @@ pub(super) struct Writer {
     log: Log,
     shared: Arc<Shared>,
     waiting: VecDeque<Submission>,
+    /// The slot that is looked at first, each time another.
+    first: usize,
+    /// Records that the last round has settled, and how long it took, in microseconds.
+    settled: usize,
+    round_us: u64,
     /// The disk was full the last time.
     is_full: bool,
 }
@@ -138,6 +251,9 @@ impl Writer {
             log,
             shared,
             waiting: VecDeque::new(),
+            first: 0,
+            settled: 0,
+            round_us: 0,
             is_full: false,
         }
     }
@@ -147,6 +263,7 @@ impl Writer {
         let _ending = Ending(Arc::clone(&self.shared));
         let mut is_preparing = false;
         loop {
+            self.gather();
             self.take();
             if !self.waiting.is_empty() {
                 self.round();
@@ -175,23 +292,35 @@ impl Writer {
         self.shared.is_poisoned.load(Ordering::Relaxed)
     }
 
-    fn take(&mut self) {
-        let waiting = self.waiting.iter();
-        let mut bytes: usize = waiting.map(Submission::bytes).sum();
-        while bytes < ROUND_BYTES_MAX
-            && let Some(job) = self.shared.jobs.pop()
-        {
-            match job {
-                Job::Append(submission) => {
-                    bytes += submission.bytes();
-                    self.waiting.push_back(submission);
-                }
-                Job::View(to) => {
-                    // Whoever asked may have given up.
-                    let _ = to.send(self.log.view());
-                }
+    /// Waits a moment for those who were just answered, as long as they come back: what one round
+    /// has answered is one round again, instead of a small one and the rest. For no longer than
+    /// half of what the round would take, and not at all after a round of one.
+    fn gather(&mut self) {
+        let expected = std::mem::take(&mut self.settled);
+        if expected < 2 || !self.waiting.is_empty() {
+            return;
+        }
+        let begun = Stopwatch::start();
+        let (mut seen, mut seen_us) = (self.shared.records(), 0);
+        while seen < expected {
+            spin_loop();
+            let now_us = begun.elapsed_us();
+            let records = self.shared.records();
+            if records != seen {
+                (seen, seen_us) = (records, now_us);
+            } else if now_us > self.round_us / 2 || now_us > seen_us + QUIET_US {
+                return;
             }
         }
+    }
+
+    fn take(&mut self) {
+        while let Some(viewer) = self.shared.viewers.pop() {
+            // Whoever asked may have given up.
+            let _ = viewer.send(self.log.view());
+        }
+        self.shared.take(self.first, &mut self.waiting);
+        self.first = (self.first + 1) % self.shared.slots.len().max(1);
     }
 
     /// Makes what waits durable, as far as one write goes, and settles it.
@@ -203,6 +332,7 @@ impl Writer {
             .map_while(|waiting| waiting.body.as_ref().ok())
             .collect();
         let count = bodies.len();
+        let begun = Stopwatch::start();
         let (settled, outcome) = if is_poisoned {
             (self.waiting.len(), Err(Refusal::NotAvailable))
         } else if count == 0 {
@@ -221,6 +351,13 @@ impl Writer {
                 }
             }
         };
+        self.round_us = begun.elapsed_us();
+        self.settled = self
+            .waiting
+            .iter()
+            .take(settled)
+            .map(Submission::records)
+            .sum();
         self.shared.publish(&self.log);
         // One atomic load while nobody waits.
         self.shared.progress.notify_waiters();
@@ -274,5 +411,9 @@ impl Writer {
 impl Submission {
     fn bytes(&self) -> usize {
         self.body.as_ref().map_or(0, |body| body.bytes.len())
+    }
+
+    fn records(&self) -> usize {
+        self.body.as_ref().map_or(0, |body| body.marks.len())
     }
 }

@@ -96,8 +96,16 @@ fn batches_are_settled_in_order_and_read_back_after_a_restart() {
             .map(|_| Append::random(&mut random, &mut serial))
             .collect();
         let tickets: Vec<_> = pair.iter().map(|append| host.append(append)).collect();
-        for ticket in tickets {
-            assert_eq!(host.outcomes.recv().unwrap(), (ticket, Ok(())));
+        let outcomes: Vec<_> = tickets
+            .iter()
+            .map(|_| host.outcomes.recv().unwrap())
+            .collect();
+        // Each shard's in their order.
+        for shard in 0..SHARDS {
+            let of_shard = |ticket: &&Ticket| ticket.shard == ShardId(shard);
+            let expected = tickets.iter().filter(of_shard).map(|it| (*it, Ok(())));
+            let found = outcomes.iter().filter(|(it, _)| of_shard(&it)).copied();
+            assert!(found.eq(expected));
         }
         appends.extend(pair);
     }
@@ -109,6 +117,45 @@ fn batches_are_settled_in_order_and_read_back_after_a_restart() {
         let found = facts(host.records(shard).iter());
         assert_eq!(found, facts_of(shard, &appends));
     }
+}
+
+#[test]
+fn a_batch_that_waits_grows_and_is_settled_with_all_that_is_in_it() {
+    let disk = SimDisk::default();
+    let mut host = Host::open(&disk);
+    let (mut extended, mut serial) = (0, 0);
+    for _ in 0..200 {
+        serial += 2;
+        let ticket = host.append(&one(serial - 1));
+        let more = one(serial);
+        let entries = &more.entries;
+        if host.journal.extend(Batch { ticket, entries }) {
+            extended += 1;
+        } else {
+            serial -= 1;
+        }
+        assert_eq!(host.outcomes.recv().unwrap(), (ticket, Ok(())));
+        assert_eq!(host.records(0).last(), Some(&offset("g", 0, Some(serial))));
+        // It is on its way, and nothing more goes into it.
+        assert!(!host.journal.extend(Batch { ticket, entries }));
+    }
+    assert!(extended > 0, "the writer was always faster");
+}
+
+#[test]
+fn what_cannot_be_written_with_a_batch_that_waits_leaves_it_as_it_was() {
+    let disk = SimDisk::default();
+    let mut host = Host::open(&disk);
+    let long = "g".repeat(40_000);
+    let append = Append::of(0, vec![offset("g", 1, Some(9)), offset(&long, 0, Some(2))]);
+    for serial in 1..50 {
+        let ticket = host.append(&one(serial));
+        let entries = &append.entries;
+        assert!(!host.journal.extend(Batch { ticket, entries }));
+        assert_eq!(host.outcomes.recv().unwrap(), (ticket, Ok(())));
+    }
+    let records = facts(host.records(0).iter());
+    assert_eq!(records, [offset("g", 0, Some(49))]);
 }
 
 #[test]
