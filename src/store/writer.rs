@@ -22,11 +22,10 @@ use crossbeam_utils::CachePadded;
 use tokio::sync::Notify;
 
 use super::log::{Body, Failed, Log, View};
-use crate::atomic::{ArrayQueue, AtomicBool, AtomicU64, AtomicUsize, Ordering, Parker, spin_loop};
+use crate::atomic::{ArrayQueue, AtomicBool, AtomicU64, Ordering, Parker};
 use crate::error::Refusal;
 use crate::ids::ShardId;
 use crate::journal::{Done, Ticket};
-use crate::time::Stopwatch;
 
 /// A round takes no more batches once it has that many bytes, and a batch grows no more.
 const ROUND_BYTES_MAX: usize = 1 << 20;
@@ -34,10 +33,6 @@ const ROUND_BYTES_MAX: usize = 1 << 20;
 const SPARE_MAX: usize = 16;
 /// Batches of a shard that may wait: as many as it may have on their way.
 const BATCHES_MAX: usize = 2;
-/// How long the writer waits for the next record of those who were just answered, in
-/// microseconds: longer than it takes to wake a thread.
-const QUIET_US: u64 = 60;
-
 /// A batch on its way.
 #[derive(Debug)]
 pub(super) struct Submission {
@@ -53,8 +48,6 @@ pub(super) type Viewer = SyncSender<View>;
 struct Slot {
     /// One list, unless somebody works at it.
     list: ArrayQueue<Vec<Submission>>,
-    /// Records in there. Written by the shard and the writer; a hint for the writer.
-    records: AtomicUsize,
 }
 
 /// What the journal shares with its writer.
@@ -84,7 +77,6 @@ impl Shared {
         let slot = |_| {
             CachePadded::new(Slot {
                 list: ArrayQueue::new(1),
-                records: AtomicUsize::new(0),
             })
         };
         Self {
@@ -138,9 +130,6 @@ impl Shared {
     /// Whoever finds that the writer has ended empties the slots, and what is dropped counts as
     /// failed. The caller rings.
     fn put_back(&self, slot: &Slot, list: Vec<Submission>) {
-        let records = list.iter().map(Submission::records).sum();
-        // Relaxed: a hint.
-        slot.records.store(records, Ordering::Relaxed);
         // Only the shard's owner puts lists in, and it has just taken out the one that was there.
         drop(slot.list.push(list));
         self.look_at_end();
@@ -156,8 +145,6 @@ impl Shared {
                 break;
             }
             if let Some(list) = slot.list.pop() {
-                // Relaxed: a hint.
-                slot.records.store(0, Ordering::Relaxed);
                 bytes += list.iter().map(Submission::bytes).sum::<usize>();
                 into.extend(list);
             }
@@ -177,13 +164,6 @@ impl Shared {
         if self.has_ended.fetch_or(false, Ordering::AcqRel) {
             self.drop_all();
         }
-    }
-
-    /// Records that wait, as well as can be told.
-    fn records(&self) -> usize {
-        // Relaxed: a hint.
-        let records = |slot: &CachePadded<Slot>| slot.records.load(Ordering::Relaxed);
-        self.slots.iter().map(records).sum()
     }
 
     /// An empty body, used before if there is one.
@@ -238,9 +218,6 @@ pub(super) struct Writer {
     waiting: VecDeque<Submission>,
     /// The slot that is looked at first, each time another.
     first: usize,
-    /// Records that the last round has settled, and how long it took, in microseconds.
-    settled: usize,
-    round_us: u64,
     /// The disk was full the last time.
     is_full: bool,
 }
@@ -252,8 +229,6 @@ impl Writer {
             shared,
             waiting: VecDeque::new(),
             first: 0,
-            settled: 0,
-            round_us: 0,
             is_full: false,
         }
     }
@@ -263,7 +238,6 @@ impl Writer {
         let _ending = Ending(Arc::clone(&self.shared));
         let mut is_preparing = false;
         loop {
-            self.gather();
             self.take();
             if !self.waiting.is_empty() {
                 self.round();
@@ -292,28 +266,6 @@ impl Writer {
         self.shared.is_poisoned.load(Ordering::Relaxed)
     }
 
-    /// Waits a moment for those who were just answered, as long as they come back: what one round
-    /// has answered is one round again, instead of a small one and the rest. For no longer than
-    /// half of what the round would take, and not at all after a round of one.
-    fn gather(&mut self) {
-        let expected = std::mem::take(&mut self.settled);
-        if expected < 2 || !self.waiting.is_empty() {
-            return;
-        }
-        let begun = Stopwatch::start();
-        let (mut seen, mut seen_us) = (self.shared.records(), 0);
-        while seen < expected {
-            spin_loop();
-            let now_us = begun.elapsed_us();
-            let records = self.shared.records();
-            if records != seen {
-                (seen, seen_us) = (records, now_us);
-            } else if now_us > self.round_us / 2 || now_us > seen_us + QUIET_US {
-                return;
-            }
-        }
-    }
-
     fn take(&mut self) {
         while let Some(viewer) = self.shared.viewers.pop() {
             // Whoever asked may have given up.
@@ -332,7 +284,6 @@ impl Writer {
             .map_while(|waiting| waiting.body.as_ref().ok())
             .collect();
         let count = bodies.len();
-        let begun = Stopwatch::start();
         let (settled, outcome) = if is_poisoned {
             (self.waiting.len(), Err(Refusal::NotAvailable))
         } else if count == 0 {
@@ -351,13 +302,6 @@ impl Writer {
                 }
             }
         };
-        self.round_us = begun.elapsed_us();
-        self.settled = self
-            .waiting
-            .iter()
-            .take(settled)
-            .map(Submission::records)
-            .sum();
         self.shared.publish(&self.log);
         // One atomic load while nobody waits.
         self.shared.progress.notify_waiters();
@@ -411,9 +355,5 @@ impl Writer {
 impl Submission {
     fn bytes(&self) -> usize {
         self.body.as_ref().map_or(0, |body| body.bytes.len())
-    }
-
-    fn records(&self) -> usize {
-        self.body.as_ref().map_or(0, |body| body.marks.len())
     }
 }

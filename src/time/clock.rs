@@ -90,29 +90,6 @@ impl Clock for SystemClock {
     }
 }
 
-/// Measures how long something takes, for decisions on the way that change no outcome.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Stopwatch {
-    started: std::time::Instant,
-}
-
-impl Stopwatch {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that reads the clock"
-    )]
-    pub(crate) fn start() -> Self {
-        Self {
-            started: std::time::Instant::now(),
-        }
-    }
-
-    /// Microseconds since the start.
-    pub(crate) fn elapsed_us(self) -> u64 {
-        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-}
-
 /// A clock that moves only when it is told to: for tests, simulations and hosts with a clock of
 /// their own. Clones share the time.
 #[derive(Clone, Debug, Default)]

@@ -5,7 +5,6 @@ mod clock;
 mod stalls;
 mod wheel;
 
-pub(crate) use clock::Stopwatch;
 pub use clock::{Clock, ManualClock, Now, SystemClock, Tick, WallMs};
 pub use stalls::Stalls;
 pub use wheel::{Wheel, WheelConfig, WheelFull};
