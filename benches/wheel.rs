@@ -104,8 +104,8 @@ fn wheel(c: &mut Criterion) {
     });
 
     group.bench_function("ask for the next deadline", |b| {
-        let wheel = full_wheel(&mut numbers);
-        b.iter(|| black_box(&wheel).next_deadline());
+        let mut wheel = full_wheel(&mut numbers);
+        b.iter(|| black_box(&mut wheel).next_deadline());
     });
     group.finish();
 }

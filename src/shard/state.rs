@@ -514,7 +514,7 @@ impl ShardState {
     }
 
     /// The earliest time at which the shard must be looked at.
-    pub(crate) fn wake_at(&self, now: Now) -> Option<Tick> {
+    pub(crate) fn wake_at(&mut self, now: Now) -> Option<Tick> {
         let due = if !self.fires() {
             // The journal's outcome is looked at when it comes.
             None
