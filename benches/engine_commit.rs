@@ -11,6 +11,7 @@ use takhin_coordinator::group::{CommitPartition, CommitRequest, CommitTopic, Fet
 use takhin_coordinator::ids::{GroupId, PartitionIndex, TopicId, TopicName};
 
 mod asking;
+mod requests;
 mod steady;
 
 use asking::{group_of, is_trial};

@@ -16,8 +16,10 @@ use takhin_coordinator::ids::{Generation, GroupId, MemberId, TopicId};
 use takhin_coordinator::time::{Now, Tick, WallMs};
 
 mod asking;
+mod requests;
 
-use asking::{group_of, is_trial, join, sync};
+use asking::{group_of, is_trial};
+use requests::{join, sync};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -19,72 +19,20 @@ use std::time::Duration;
 use cpu_time::ThreadTime;
 use criterion::{Bencher, Criterion, criterion_group, criterion_main};
 use crossbeam_utils::CachePadded;
-use takhin_coordinator::engine::{Heartbeat, LeaveRequest, Leaver, MemberHandle};
-use takhin_coordinator::ids::Generation;
-use takhin_coordinator::time::{Now, Tick, WallMs};
+use takhin_coordinator::engine::MemberHandle;
+use takhin_coordinator::time::Now;
 
 mod asking;
+mod beats;
+mod requests;
 mod steady;
 
 use asking::{group_of, is_trial};
+use beats::{Beats, Steps};
 use steady::Steady;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// Members in the order in which they beat, and the bytes of their names as if they had just been
-/// read: neither the names nor their order are those of the engine's memory.
-struct Beats {
-    order: Vec<usize>,
-    names: String,
-    /// Where each beat's group and member begin and end in `names`.
-    spans: Vec<[usize; 3]>,
-    generation: Generation,
-}
-
-impl Beats {
-    fn of(steady: &Steady) -> Self {
-        let order = shuffled(steady.members.len());
-        let mut names = String::new();
-        let mut spans = Vec::with_capacity(order.len());
-        for &n in &order {
-            let member = &steady.members[n];
-            let start = names.len();
-            names.push_str(member.group.as_str());
-            let middle = names.len();
-            names.push_str(member.id.as_str());
-            spans.push([start, middle, names.len()]);
-        }
-        Self {
-            order,
-            names,
-            spans,
-            generation: steady.members[0].generation,
-        }
-    }
-
-    fn names(&self, at: usize) -> (&str, &str) {
-        let [start, middle, end] = self.spans[at];
-        (&self.names[start..middle], &self.names[middle..end])
-    }
-
-    fn beat(&self, at: usize) -> Heartbeat<'_> {
-        let (group, member) = self.names(at);
-        Heartbeat::new(group, member, self.generation)
-    }
-}
-
-fn shuffled(count: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..count).collect();
-    let mut seed = 0x9e37_79b9_7f4a_7c15_usize;
-    for n in (1..count).rev() {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        order.swap(n, seed % (n + 1));
-    }
-    order
-}
 
 fn heartbeats(c: &mut Criterion) {
     let sizes: &[(&str, usize)] = if is_trial() {
@@ -131,13 +79,7 @@ fn timed(b: &mut Bencher<'_>, steps: &mut Steps, mut step: impl FnMut(usize, Now
 
 /// The same by two threads at once, each with steps of its own: the mean of both.
 fn timed_by_two(b: &mut Bencher<'_>, count: usize, step: impl Fn(usize, Now) + Sync) {
-    // Half a round apart, in one time: each word is beaten by a later tick than the last.
-    let first = Steps::new(count);
-    let second = Steps {
-        at: count / 2,
-        ..first
-    };
-    let mut both = [first, second];
+    let mut both = Steps::pair(count);
     b.iter_custom(|iterations| {
         let step = &step;
         let times = std::thread::scope(|scope| {
@@ -201,14 +143,7 @@ fn floors(c: &mut Criterion, label: &str, steady: &Steady, beats: &Beats) {
 }
 
 fn by_handle(c: &mut Criterion, label: &str, steady: &Steady, beats: &Beats) {
-    let find = |n: &usize| {
-        let member = &steady.members[*n];
-        let found = steady
-            .engine
-            .member(member.group.as_str(), member.id.as_str());
-        (found.expect("everyone is there"), member.generation)
-    };
-    let handles: Vec<(MemberHandle, _)> = beats.order.iter().map(find).collect();
+    let handles: Vec<(MemberHandle, _)> = beats.handles(steady);
     let mut group = group_of(c, label);
     let steps = &mut Steps::new(handles.len());
     let beat = |at: usize, now| {
@@ -283,60 +218,10 @@ fn come_and_go(steady: &Steady, is_done: &AtomicBool) -> u64 {
     let mut gone = 0;
     // Relaxed: nothing is read because of it.
     while !is_done.load(Ordering::Relaxed) {
-        let group = takhin_coordinator::ids::GroupId::from(format!("passing-{}", gone % 1_000));
-        let first = steady.engine.join(asking::join(
-            &group,
-            takhin_coordinator::ids::MemberId::default(),
-        ));
-        let member = first.wait().expect_err("an id comes first").member;
-        // Opens its session; parked, since the clock stands still.
-        let parked = steady.engine.join(asking::join(&group, member.clone()));
-        let left = steady.engine.leave(LeaveRequest {
-            group,
-            leavers: vec![Leaver {
-                member,
-                instance: None,
-                reason: None,
-            }],
-        });
-        let _ = (left.wait(), parked.now());
+        beats::pass_through(&steady.engine, gone);
         gone += 1;
     }
     gone
-}
-
-/// Each beat a tick later than the last: none of them is spared its swap.
-#[derive(Clone, Copy)]
-struct Steps {
-    at: usize,
-    tick: u64,
-    count: usize,
-}
-
-impl Steps {
-    /// Steps that are later than all that were made before.
-    fn new(count: usize) -> Self {
-        static ERA: AtomicU64 = AtomicU64::new(0);
-        Self {
-            at: 0,
-            tick: ERA.fetch_add(1, Ordering::Relaxed) << 32,
-            count,
-        }
-    }
-
-    fn next(&mut self) -> (usize, Now) {
-        self.at = if self.at + 1 < self.count {
-            self.at + 1
-        } else {
-            0
-        };
-        self.tick += 1;
-        let now = Now {
-            tick: Tick(self.tick),
-            wall: WallMs(0),
-        };
-        (self.at, now)
-    }
 }
 
 criterion_group!(benches, heartbeats);

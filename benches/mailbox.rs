@@ -3,28 +3,13 @@
 //! `cargo bench --bench mailbox`
 
 use std::hint::black_box;
-use std::time::Duration;
 
 use criterion::measurement::{Measurement, WallTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use takhin_coordinator::shard::{Batch, MailboxConfig, Ran, ShardLoop, Turn};
 
-/// An event of a usual size: what it asks, and where the reply goes.
-type Event = [u64; 4];
+mod submitters;
 
-fn serve(sum: &mut u64, batch: &mut Batch<'_, Event>) -> Turn {
-    for event in batch {
-        *sum = sum.wrapping_add(event[0]);
-    }
-    Turn::default()
-}
-
-fn shard() -> ShardLoop<u64, Event> {
-    let (shard, _driver) = ShardLoop::new(0, &MailboxConfig::default());
-    // As a driver that sleeps without a limit.
-    shard.drive(serve);
-    shard
-}
+use submitters::{contend, serve, shard};
 
 #[expect(clippy::disallowed_types, reason = "the floor is a lock")]
 fn floor(c: &mut Criterion) {
@@ -68,29 +53,13 @@ fn two_submitters(c: &mut Criterion) {
     group.throughput(Throughput::Elements(2));
     let shard = shard();
     group.bench_function("submit and run, one event each", |b| {
-        b.iter_custom(|iterations| contend(&shard, iterations));
+        b.iter_custom(|iterations| {
+            let begun = WallTime.start();
+            contend(&shard, 2, iterations);
+            WallTime.end(begun)
+        });
     });
     group.finish();
-}
-
-/// The time in which two threads submit and run that many events each.
-fn contend(shard: &ShardLoop<u64, Event>, each: u64) -> Duration {
-    let begun = WallTime.start();
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                for n in 0..each {
-                    let mut event = [n; 4];
-                    while let Err(back) = shard.submit(event) {
-                        event = back.into_event();
-                        shard.run(serve);
-                    }
-                    assert_ne!(shard.run(serve), Ran::Poisoned);
-                }
-            });
-        }
-    });
-    WallTime.end(begun)
 }
 
 criterion_group!(benches, floor, one_submitter, two_submitters);

@@ -11,43 +11,12 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use crossbeam_utils::CachePadded;
 use takhin_coordinator::time::{Tick, Wheel, WheelConfig};
 
+mod timeouts;
+
+use timeouts::{Numbers, full_wheel};
+
 const MEMBERS: u32 = 1_000_000;
 const INSERTS: u32 = 100_000;
-
-/// As the shard's timers: a key, and the sequence number that tells whether it is stale.
-type Payload = (u32, u32, u64);
-
-/// A small generator of numbers that look random; the seed makes runs alike.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    /// A session timeout, uniform between 10 and 45 s.
-    fn timeout_ms(&mut self) -> u64 {
-        10_000 + self.next() % 35_000
-    }
-
-    fn member(&mut self) -> u32 {
-        u32::try_from(self.next() % u64::from(MEMBERS)).expect("it is below u32::MAX")
-    }
-}
-
-fn full_wheel(numbers: &mut Numbers) -> Wheel<Payload> {
-    let mut wheel = Wheel::new(WheelConfig::default(), Tick(0));
-    for member in 0..MEMBERS {
-        let deadline = Tick(numbers.timeout_ms());
-        wheel
-            .insert(deadline, (member, 0, 0))
-            .expect("there is room");
-    }
-    wheel
-}
 
 fn words() -> Vec<CachePadded<AtomicU64>> {
     (0..MEMBERS).map(|_| CachePadded::default()).collect()
@@ -60,7 +29,7 @@ fn wheel(c: &mut Criterion) {
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
 
     group.bench_function("floor: read the word of a random member", |b| {
-        b.iter(|| words[numbers.member() as usize].load(Ordering::Relaxed));
+        b.iter(|| words[numbers.member(MEMBERS) as usize].load(Ordering::Relaxed));
     });
 
     group.throughput(Throughput::Elements(u64::from(INSERTS)));
@@ -79,7 +48,7 @@ fn wheel(c: &mut Criterion) {
 
     group.throughput(Throughput::Elements(1));
     group.bench_function("fire, read the word, file again", |b| {
-        let mut wheel = full_wheel(&mut numbers);
+        let mut wheel = full_wheel(&mut numbers, MEMBERS);
         let mut now = Tick(0);
         let mut fired = Vec::new();
         b.iter_custom(|iterations| {
@@ -104,8 +73,8 @@ fn wheel(c: &mut Criterion) {
     });
 
     group.bench_function("ask for the next deadline", |b| {
-        let wheel = full_wheel(&mut numbers);
-        b.iter(|| black_box(&wheel).next_deadline());
+        let mut wheel = full_wheel(&mut numbers, MEMBERS);
+        b.iter(|| black_box(&mut wheel).next_deadline());
     });
     group.finish();
 }

@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::HashSet;
+use std::future::Future;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use takhin_coordinator::config::Config;
@@ -261,6 +264,36 @@ fn groups_of_all_shards_are_listed() {
     let mut names: Vec<String> = listed.iter().map(|row| row.group.to_string()).collect();
     names.sort();
     assert_eq!(names, ["a", "b", "c", "d", "e"]);
+}
+
+#[test]
+fn a_long_list_shows_each_group_once_whatever_happens_meanwhile() {
+    let host = Host::new();
+    let name = |n: u32| format!("g{n}");
+    let make = |n| assert!(host.engine.commit(commit(&name(n), None, 1)).wait().is_ok());
+    let remove = |n: u32| host.engine.delete_group(name(n).as_str().into()).wait();
+    (0..4_000).for_each(make);
+    let mut list = std::pin::pin!(host.engine.list(ListRequest::default()));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(list.as_mut().poll(&mut cx).is_pending(), "all in one turn");
+    for n in 0..200 {
+        // Where both are of one shard they change places.
+        let far = 3_999 - n;
+        assert_eq!((remove(n), remove(far)), (Ok(()), Ok(())));
+        make(n);
+        make(far);
+    }
+    let listed = loop {
+        if let Poll::Ready(listed) = list.as_mut().poll(&mut cx) {
+            break listed.unwrap();
+        }
+    };
+    let names: Vec<String> = listed.iter().map(|row| row.group.to_string()).collect();
+    let distinct: HashSet<&String> = names.iter().collect();
+    assert_eq!(distinct.len(), names.len(), "a group is listed twice");
+    for n in 200..3_800 {
+        assert!(distinct.contains(&name(n)), "{n} is missing");
+    }
 }
 
 #[test]

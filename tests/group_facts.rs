@@ -11,7 +11,8 @@ mod stage;
 use stage::*;
 use takhin_coordinator::error::Refusal;
 use takhin_coordinator::group::{
-    CommitRequest, ListRequest, Phase, Producer, Record, Reply, Request, Rules, TxnGroupsRequest,
+    CommitRequest, ListRequest, ListSlice, Phase, Producer, Record, Reply, Request, Rules,
+    TxnGroupsRequest,
 };
 
 const CHECK_MS: u64 = 600_000;
@@ -195,14 +196,15 @@ fn lists_are_filtered_by_state_and_type_without_case() {
     stage.ask(commit("simple", &[(0, 1)]));
     let mut list = |states: &[&str], types: &[&str]| {
         let owned = |all: &[&str]| all.iter().map(|it| (*it).to_owned()).collect();
-        let request = Request::List(ListRequest {
+        let request = ListRequest {
             states: owned(states),
             types: owned(types),
-        });
-        let Reply::List(Ok(rows)) = stage.answer(request) else {
+        };
+        let request = Request::List(ListSlice::first(&request));
+        let Reply::List(Ok(page)) = stage.answer(request) else {
             panic!("not listed");
         };
-        let ids: Vec<String> = rows.iter().map(|it| it.group.to_string()).collect();
+        let ids: Vec<String> = page.rows.iter().map(|it| it.group.to_string()).collect();
         ids.join(" ")
     };
     assert_eq!(list(&[], &[]), "g simple");

@@ -19,8 +19,8 @@ use stage::{
 };
 use takhin_coordinator::error::Refusal;
 use takhin_coordinator::group::{
-    CommitRequest, FetchedPartition, JoinRequest, ListRequest, Phase, Reply, ReplyTo, Request,
-    Rules,
+    CommitRequest, FetchedPartition, JoinRequest, ListRequest, ListSlice, Phase, Reply, ReplyTo,
+    Request, Rules,
 };
 use takhin_coordinator::ids::Generation;
 
@@ -192,10 +192,11 @@ fn test_coordinator() {
     stage.ask(commit("g", &[(0, 1)]));
     stage.ask(commit("g", &[(1, 1)]));
     assert_eq!(stage.groups.len(), 1);
-    let Reply::List(Ok(rows)) = stage.answer(Request::List(ListRequest::default())) else {
+    let list = ListSlice::first(&ListRequest::default());
+    let Reply::List(Ok(page)) = stage.answer(Request::List(list)) else {
         panic!("not listed");
     };
-    let ids: Vec<&str> = rows.iter().map(|row| row.group.as_str()).collect();
+    let ids: Vec<&str> = page.rows.iter().map(|row| row.group.as_str()).collect();
     assert_eq!(ids, ["g"]);
 }
 

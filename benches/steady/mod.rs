@@ -6,7 +6,7 @@ use takhin_coordinator::group::Joined;
 use takhin_coordinator::ids::{Generation, GroupId, MemberId};
 use takhin_coordinator::time::ManualClock;
 
-use super::asking::{join, sync};
+use super::requests::{join, sync};
 
 /// Members of one group: a usual size.
 pub(crate) const MEMBERS_PER_GROUP: usize = 10;

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::builder::failure_of;
 use super::{Engine, OpenError};
 use crate::error::Refusal;
-use crate::group::{ListRequest, Listed, Request};
+use crate::group::{ListPage, ListSlice, Request};
 use crate::ids::ShardId;
 use crate::shard::{Answer, Shard, ShardPhase};
 
@@ -75,8 +75,8 @@ impl Engine {
     pub async fn stopped(&self) {
         let shards = self.inner.shards.iter();
         // A request comes after the shutdown that came before it, and is refused then.
-        let answers: Vec<Answer<Result<Vec<Listed>, Refusal>>> = shards
-            .map(|shard| shard.ask(Request::List(ListRequest::default()), self.now()))
+        let answers: Vec<Answer<Result<ListPage, Refusal>>> = shards
+            .map(|shard| shard.ask(Request::List(ListSlice::default()), self.now()))
             .collect();
         for answer in answers {
             let _ = answer.await;

@@ -9,6 +9,7 @@
 mod builder;
 mod health;
 mod heartbeat;
+mod reads;
 mod shared_names;
 
 use std::fmt;
@@ -165,25 +166,6 @@ impl Engine {
     /// Removes an empty group with its offsets.
     pub fn delete_group(&self, group: GroupId) -> Answer<Result<(), Refusal>> {
         self.ask(Request::DeleteGroup(DeleteGroupRequest { group }))
-    }
-
-    /// Lists the groups of all shards; each shard at its own moment.
-    ///
-    /// # Errors
-    ///
-    /// The first shard's refusal, as Kafka.
-    pub async fn list(&self, request: ListRequest) -> Result<Vec<Listed>, Refusal> {
-        let answers: Vec<Answer<Result<Vec<Listed>, Refusal>>> = self
-            .inner
-            .shards
-            .iter()
-            .map(|shard| shard.ask(Request::List(request.clone()), self.now()))
-            .collect();
-        let mut groups = Vec::new();
-        for answer in answers {
-            groups.append(&mut answer.await?);
-        }
-        Ok(groups)
     }
 
     /// Drops what all groups have committed for topics that no longer exist.

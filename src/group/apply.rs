@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::effects::GroupKey;
 use super::groups::{Group, Groups};
 use super::record::{OffsetValue, Record};
 use super::request::Producer;
@@ -16,18 +17,31 @@ impl Groups {
     /// tombstone of something that is not there changes nothing. A group's own tombstone takes
     /// its offsets along.
     pub fn apply(&mut self, record: &Record, now: Now) {
-        let before = self
-            .find_mut(record.group())
-            .map_or((0, 0), |group| group.facts.sizes());
-        self.change(record, now);
-        let after = self
-            .find_mut(record.group())
-            .map_or((0, 0), |group| group.facts.sizes());
+        let place = self.place_of(record.group());
+        self.apply_at(place, record, now);
+    }
+
+    /// The same for a record that is most likely of the group in that place.
+    pub(super) fn apply_near(&mut self, place: GroupKey, record: &Record, now: Now) {
+        let is_there = |group: &Group| group.id == *record.group();
+        let near = self.keyed(place).is_some_and(is_there);
+        let place = near.then_some(place);
+        let place = place.or_else(|| self.place_of(record.group()));
+        self.apply_at(place, record, now);
+    }
+
+    fn apply_at(&mut self, place: Option<GroupKey>, record: &Record, now: Now) {
+        let sizes = |group: &Group| group.facts.sizes();
+        let before = place.and_then(|place| self.keyed(place)).map(sizes);
+        let before = before.unwrap_or_default();
+        let after = self.change(place, record, now).map(|it| sizes(it));
+        let after = after.unwrap_or_default();
         self.offsets = self.offsets + after.0 - before.0;
         self.pending = self.pending + after.1 - before.1;
     }
 
-    fn change(&mut self, record: &Record, now: Now) {
+    /// The group as it is then, if there is one.
+    fn change(&mut self, place: Option<GroupKey>, record: &Record, now: Now) -> Option<&Group> {
         match record {
             Record::Offset {
                 group,
@@ -35,38 +49,38 @@ impl Groups {
                 partition,
                 value: Some(value),
             } => {
-                let facts = &mut self.group_for_facts(group, now).facts;
+                let group = self.group_for_facts(place, group, now);
                 let forgotten = mutation::is("apply-forgets-the-leader-epoch");
                 let forgotten = forgotten.then(|| OffsetValue {
                     leader_epoch: -1,
                     ..value.clone()
                 });
                 let value = forgotten.as_ref().unwrap_or(value);
-                facts.offsets.insert(topic, *partition, value);
+                group.facts.offsets.insert(topic, *partition, value);
+                Some(group)
             }
             Record::Offset {
-                group,
+                group: _,
                 topic,
                 partition,
                 value: None,
             } => {
-                if let Some(group) = self.find_mut(group)
-                    && !mutation::is("apply-ignores-tombstones")
-                {
+                let group = self.keyed_mut(place?)?;
+                if !mutation::is("apply-ignores-tombstones") {
                     group.facts.offsets.remove(topic.as_str(), *partition);
                 }
+                Some(group)
             }
             Record::Group {
                 group,
                 value: Some(value),
             } => {
-                let group = self.group_for_facts(group, now);
+                let group = self.group_for_facts(place, group, now);
                 group.facts.metadata = Some(Arc::clone(value));
+                Some(group)
             }
             Record::Group { group, value: None } => {
-                let Some(found) = self.find_mut(group) else {
-                    return;
-                };
+                let found = self.keyed_mut(place?)?;
                 let mut facts = std::mem::take(&mut found.facts);
                 if mutation::is("removed-groups-keep-offsets") {
                     std::mem::swap(&mut found.facts.offsets, &mut facts.offsets);
@@ -74,12 +88,18 @@ impl Groups {
                 for producer in facts.pending.producers() {
                     self.producers.closed(producer, group);
                 }
+                self.keyed(place?)
             }
-            Record::Pending { .. } => self.change_pending(record, now),
+            Record::Pending { .. } => self.change_pending(place, record, now),
         }
     }
 
-    fn change_pending(&mut self, record: &Record, now: Now) {
+    fn change_pending(
+        &mut self,
+        place: Option<GroupKey>,
+        record: &Record,
+        now: Now,
+    ) -> Option<&Group> {
         let Record::Pending {
             group: id,
             topic,
@@ -88,27 +108,28 @@ impl Groups {
             value,
         } = record
         else {
-            return;
+            return None;
         };
         let Some(value) = value else {
-            let found = self.find_mut(id);
+            let found = self.keyed_mut(place?)?;
             if !mutation::is("apply-keeps-what-has-ended")
-                && found.is_some_and(|it| it.facts.pending.remove(topic, *partition, *producer))
+                && found.facts.pending.remove(topic, *partition, *producer)
             {
                 self.producers.closed(*producer, id);
             }
-            return;
+            return self.keyed(place?);
         };
-        let facts = &mut self.group_for_facts(id, now).facts;
-        facts
-            .pending
-            .insert(topic, *partition, *producer, value.clone());
+        let group = self.group_for_facts(place, id, now);
+        let key = group.key;
+        let pending = &mut group.facts.pending;
+        pending.insert(topic, *partition, *producer, value.clone());
         let producer = Producer {
             id: *producer,
             epoch: value.epoch,
         };
         self.producers.opened(producer, id);
         self.producers.saw_order(value.order);
+        self.keyed(key)
     }
 
     /// The records that would rebuild all facts, by group name: a snapshot, and what tests

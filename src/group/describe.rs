@@ -1,4 +1,4 @@
-//! `DescribeGroups` and `ListGroups`: specification 1.10 and 1.11.
+//! `DescribeGroups` and the rows of `ListGroups`: specification 1.10 and 1.11.
 
 use std::sync::Arc;
 

@@ -10,8 +10,8 @@ use super::facts::Facts;
 use super::offsets::fetch_from_nowhere;
 use super::producers::Producers;
 use super::quarantine::Quarantine;
-use super::reply::{LeftMember, Listed, Reply};
-use super::request::{CommitRequest, JoinRequest, LeaveRequest, ListRequest, ReplyTo, Request};
+use super::reply::{LeftMember, Reply};
+use super::request::{CommitRequest, JoinRequest, LeaveRequest, ReplyTo, Request};
 use super::room::Room;
 use super::rules::Rules;
 use super::seats::Seats;
@@ -84,6 +84,8 @@ pub struct Groups {
     pub(super) pending: usize,
     pub(super) quarantine: Quarantine,
     pub(super) before: Before,
+    /// Groups that were removed so far.
+    pub(super) removals: u64,
 }
 
 impl Groups {
@@ -104,6 +106,7 @@ impl Groups {
             pending: 0,
             quarantine: Quarantine::default(),
             before: Before::default(),
+            removals: 0,
         }
     }
 
@@ -169,28 +172,50 @@ impl Groups {
         self.groups.iter().map(|(_, group)| group)
     }
 
+    /// Places that there are; a group keeps its own for life.
+    pub(super) fn places(&self) -> usize {
+        if self.groups.is_empty() {
+            return 0;
+        }
+        self.groups.capacity()
+    }
+
+    /// The group at that place, if one is.
+    pub(super) fn at_place(&self, place: usize) -> Option<&Group> {
+        self.groups.get(place)
+    }
+
     pub(super) fn find(&self, id: &GroupId) -> Option<&Group> {
         self.names.get(id).map(|slot| &self.groups[*slot])
     }
 
-    pub(super) fn find_mut(&mut self, id: &GroupId) -> Option<&mut Group> {
-        self.names.get(id).map(|slot| &mut self.groups[*slot])
-    }
-
-    fn keyed(&self, key: GroupKey) -> Option<&Group> {
+    pub(super) fn keyed(&self, key: GroupKey) -> Option<&Group> {
         self.groups
             .get(key.slot as usize)
             .filter(|group| group.key == key)
     }
 
+    pub(super) fn keyed_mut(&mut self, key: GroupKey) -> Option<&mut Group> {
+        self.groups
+            .get_mut(key.slot as usize)
+            .filter(|group| group.key == key)
+    }
+
+    /// Where the group is, if it exists.
+    pub fn place_of(&self, id: &GroupId) -> Option<GroupKey> {
+        self.find(id).map(|group| group.key)
+    }
+
     /// The group for a record, made if need be: a group that only holds offsets has no record of
     /// its own.
-    pub(super) fn group_for_facts(&mut self, id: &GroupId, now: Now) -> &mut Group {
-        let slot = match self.names.get(id) {
-            Some(slot) => *slot,
-            None => self.insert(id, now).slot as usize,
-        };
-        &mut self.groups[slot]
+    pub(super) fn group_for_facts(
+        &mut self,
+        place: Option<GroupKey>,
+        id: &GroupId,
+        now: Now,
+    ) -> &mut Group {
+        let key = place.unwrap_or_else(|| self.insert(id, now));
+        &mut self.groups[key.slot as usize]
     }
 
     fn insert(&mut self, id: &GroupId, now: Now) -> GroupKey {
@@ -234,10 +259,8 @@ impl Groups {
         fx: &mut Vec<Effect>,
         act: impl FnOnce(&mut Turn<'_>) -> T,
     ) -> Option<T> {
-        let group = self
-            .groups
-            .get_mut(key.slot as usize)
-            .filter(|group| group.key == key)?;
+        let slot = self.groups.get_mut(key.slot as usize);
+        let group = slot.filter(|group| group.key == key)?;
         let (seats, producers) = (&mut self.seats, &mut self.producers);
         let (rules, stalls) = (&self.rules, &self.stalls);
         let mut turn = Turn {
@@ -266,6 +289,19 @@ impl Groups {
         now: Now,
         fx: &mut Vec<Effect>,
     ) {
+        let place = request.group().and_then(|id| self.place_of(id));
+        self.handle_at((request, place), to, room, now, fx);
+    }
+
+    /// The same where the place of the request's group is known, `None` if there is none.
+    pub(crate) fn handle_at(
+        &mut self,
+        (request, place): (Request, Option<GroupKey>),
+        to: ReplyTo,
+        room: Room,
+        now: Now,
+        fx: &mut Vec<Effect>,
+    ) {
         if request.needs_name() && request.group().is_some_and(GroupId::is_empty) {
             let reply = request.refused(Refusal::InvalidGroupId);
             return fx.push(Effect::Reply { to, reply });
@@ -274,13 +310,11 @@ impl Groups {
             let reply = request.refused(refusal);
             return fx.push(Effect::Reply { to, reply });
         }
-        if let Some(id) = request.group()
-            && let Some(slot) = self.names.get(id)
-            && self.groups[*slot].must_hold(&request)
+        if let Some(group) = place.and_then(|place| self.keyed_mut(place))
+            && group.must_hold(&request)
         {
-            let held = &mut self.groups[*slot].held;
-            if held.len() < Self::HELD_MAX {
-                held.push((request, to));
+            if group.held.len() < Self::HELD_MAX {
+                group.held.push((request, to));
             } else {
                 fx.push(Effect::Note(Note::Refused(Full::Held)));
                 fx.push(Effect::Reply {
@@ -290,22 +324,18 @@ impl Groups {
             }
             return;
         }
-        self.dispatch(request, to, room, now, fx);
+        self.dispatch((request, place), to, room, now, fx);
     }
 
     fn dispatch(
         &mut self,
-        request: Request,
+        (request, place): (Request, Option<GroupKey>),
         to: ReplyTo,
         room: Room,
         now: Now,
         fx: &mut Vec<Effect>,
     ) {
-        let key = request
-            .group()
-            .and_then(|id| self.find(id))
-            .map(|group| group.key);
-        let (Some(key), false) = (key, matches!(request, Request::Join(_))) else {
+        let (Some(key), false) = (place, matches!(request, Request::Join(_))) else {
             return self.dispatch_without_group(request, to, room, now, fx);
         };
         self.turn(key, now, fx, |turn| match request {
@@ -354,7 +384,7 @@ impl Groups {
             Request::EndTxn(request) => self.end_txn_outside(&request),
             Request::TxnGroups(request) => self.txn_groups(&request),
             Request::TopicsDeleted(topics) => return self.topics_deleted(&topics, to, now, fx),
-            Request::List(request) => Reply::List(Ok(self.list(&request))),
+            Request::List(slice) => Reply::List(Ok(self.list(slice))),
             Request::Sync(_) | Request::Heartbeat(_) => request.refused(Refusal::UnknownMemberId),
             Request::Leave(request) => Reply::Leave(Ok(nobody_left(request))),
             Request::Fetch(request) => Reply::Fetch(Ok(fetch_from_nowhere(request))),
@@ -431,17 +461,6 @@ impl Groups {
         None
     }
 
-    fn list(&self, request: &ListRequest) -> Vec<Listed> {
-        if !request.wants_classic() {
-            return Vec::new();
-        }
-        let phases = request.phases();
-        self.iter()
-            .filter(|group| phases.contains(&group.classic.phase))
-            .map(Group::list)
-            .collect()
-    }
-
     /// A timer of a group fired. Session timers go to [`Self::session_due`].
     pub fn fire(&mut self, timer: Timer, now: Now, fx: &mut Vec<Effect>) {
         match timer {
@@ -460,8 +479,8 @@ impl Groups {
 
     /// What has become of a group that was told to hold its requests: once the first of them may
     /// go on, all are asked again.
-    pub(super) fn release_held(&mut self, id: &GroupId, fx: &mut Vec<Effect>) {
-        let Some(group) = self.find_mut(id) else {
+    pub(super) fn release_held(&mut self, key: GroupKey, fx: &mut Vec<Effect>) {
+        let Some(group) = self.keyed_mut(key).filter(|group| !group.held.is_empty()) else {
             return;
         };
         let held = std::mem::take(&mut group.held);
@@ -482,6 +501,7 @@ impl Groups {
         };
         self.turn(key, now, fx, |turn| turn.drain_pending(End::Left));
         self.names.remove(&id);
+        self.removals += 1;
         let group = self.groups.remove(key.slot as usize);
         fx.push(Effect::Vacate { group: key });
         fx.push(Effect::Note(Note::GroupRemoved {
@@ -505,10 +525,6 @@ impl Groups {
     /// The groups' keys, by slot.
     pub(super) fn keys(&self) -> Vec<GroupKey> {
         self.iter().map(|group| group.key).collect()
-    }
-
-    pub(super) fn id_of(&self, key: GroupKey) -> Option<GroupId> {
-        self.keyed(key).map(|group| group.id.clone())
     }
 
     /// The shard is given up: every group becomes Dead, and whoever waits is told to look for

@@ -31,6 +31,7 @@ mod describe;
 mod effects;
 mod facts;
 mod groups;
+mod listing;
 mod offsets;
 mod pending;
 mod producers;
@@ -54,13 +55,14 @@ mod warm;
 pub use classic::{Phase, Replacement};
 pub use effects::{Cause, Effect, End, Entry, Full, GroupKey, Note, SeatId, Then, Timer, Why};
 pub use groups::Groups;
+pub use listing::ListSlice;
 pub use record::{
     GroupMetadata, MemberMetadata, OffsetMetadata, OffsetValue, PendingValue, Record,
 };
 pub use reply::{
     CommitResult, CommittedTopic, DeletedTopic, Described, DescribedMember, FetchResult,
     FetchedPartition, FetchedTopic, GroupType, JoinRefused, JoinResult, Joined, JoinedMember,
-    LeaveResult, LeftMember, Listed, OffsetDeleteResult, Reply, SyncResult, Synced,
+    LeaveResult, LeftMember, ListPage, Listed, OffsetDeleteResult, Reply, SyncResult, Synced,
 };
 pub use request::{
     Client, CommitPartition, CommitRequest, CommitTopic, DeleteGroupRequest, DescribeRequest,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Phase;
+use super::listing::ListSlice;
 use super::record::OffsetValue;
 use crate::error::Refusal;
 use crate::ids::{Generation, GroupId, InstanceId, MemberId, PartitionIndex, TopicName};
@@ -188,6 +189,18 @@ pub struct Listed {
     pub group_type: GroupType,
 }
 
+/// One slice of a list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListPage {
+    /// Its rows.
+    pub rows: Vec<Listed>,
+    /// What is to be asked next; `None`: that was the last.
+    pub next: Option<ListSlice>,
+    /// Groups that the shard has removed so far: between two pages it tells whether one may have
+    /// been met twice.
+    pub removals: u64,
+}
+
 /// The answer to a [`super::Request`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(
@@ -205,7 +218,7 @@ pub enum Reply {
     OffsetDelete(OffsetDeleteResult),
     Describe(Result<Described, Refusal>),
     DeleteGroup(Result<(), Refusal>),
-    List(Result<Vec<Listed>, Refusal>),
+    List(Result<ListPage, Refusal>),
     TxnGroups(Result<Vec<GroupId>, Refusal>),
     TopicsDeleted(Result<(), Refusal>),
 }

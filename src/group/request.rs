@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::listing::ListSlice;
 use super::record::OffsetMetadata;
 use crate::ids::{
     Generation, GroupId, InstanceId, MemberId, PartitionIndex, ProducerEpoch, ProducerId, TopicId,
@@ -399,7 +400,7 @@ pub struct DeleteGroupRequest {
     pub group: GroupId,
 }
 
-/// `ListGroups` within one shard.
+/// `ListGroups`.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ListRequest {
     /// State names, compared without case; empty: all (KIP-518).
@@ -432,7 +433,7 @@ pub enum Request {
     OffsetDelete(OffsetDeleteRequest),
     Describe(DescribeRequest),
     DeleteGroup(DeleteGroupRequest),
-    List(ListRequest),
+    List(ListSlice),
     TxnGroups(TxnGroupsRequest),
     TopicsDeleted(Vec<TopicDeletion>),
 }

@@ -1,5 +1,6 @@
 //! What a request would take of the limits that all shards share.
 
+use super::effects::GroupKey;
 use super::groups::{Group, Groups};
 use super::record::Record;
 use super::request::{CommitPartition, CommitRequest, CommitTopic, JoinRequest, TxnCommitRequest};
@@ -34,16 +35,17 @@ impl Groups {
         request.member.is_empty() && !request.instance.as_ref().is_some_and(owns)
     }
 
-    /// For how many offsets of the commit room must be found.
-    pub fn new_offsets(&self, request: &CommitRequest) -> usize {
-        self.find(&request.group)
+    /// For how many offsets of the commit, to the group in that place, room must be found.
+    pub(crate) fn new_offsets(&self, place: Option<GroupKey>, request: &CommitRequest) -> usize {
+        place
+            .and_then(|place| self.keyed(place))
             .map_or_else(|| asked(request), |group| group.new_offsets(request))
     }
 
     /// The same for a commit within a transaction.
-    pub fn new_pending(&self, request: &TxnCommitRequest) -> usize {
+    pub(crate) fn new_pending(&self, place: Option<GroupKey>, request: &TxnCommitRequest) -> usize {
         let TxnCommitRequest { producer, commit } = request;
-        self.find(&commit.group).map_or_else(
+        place.and_then(|place| self.keyed(place)).map_or_else(
             || asked(commit),
             |group| group.new_pending(commit, producer.id),
         )

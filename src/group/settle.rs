@@ -28,13 +28,12 @@ impl Groups {
     ) {
         if outcome.is_ok() || mutation::is("what-failed-is-applied") {
             for record in &entry.records {
-                self.apply(record, now);
+                self.apply_near(entry.group, record, now);
             }
         }
         let removes_offsets = entry.removes_offsets();
         let changes_pending = entry.changes_pending();
         let (key, then) = (entry.group, entry.then);
-        let id = self.id_of(key);
         let removed = matches!(then, Then::Removed { .. });
         let records = entry.records;
         self.turn(key, now, fx, |turn| {
@@ -46,8 +45,8 @@ impl Groups {
         });
         if removed && outcome.is_ok() {
             self.remove(key, now, fx);
-        } else if let Some(id) = id {
-            self.release_held(&id, fx);
+        } else {
+            self.release_held(key, fx);
         }
     }
 

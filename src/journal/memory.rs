@@ -22,6 +22,10 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
+    fn keeps_nothing(&self) -> bool {
+        true
+    }
+
     fn durability(&self) -> Durability {
         Durability::Memory
     }

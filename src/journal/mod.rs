@@ -140,6 +140,12 @@ pub trait Journal: Send + Sync + fmt::Debug {
         each: &mut dyn FnMut(Loaded) -> ControlFlow<()>,
     ) -> Result<(), LoadError>;
 
+    /// Whether nothing is kept and everything settled at once: then no batch is made, and
+    /// [`Self::append`] is not called. By default not so.
+    fn keeps_nothing(&self) -> bool {
+        false
+    }
+
     /// Keeps for the next load when the members of a shard were last heard of, as well as can be
     /// done; told once, when the shard is given up in order. By default it is forgotten.
     fn keep_heard(&self, _shard: ShardId, _heard: &[Heard]) {}

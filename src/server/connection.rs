@@ -9,6 +9,10 @@
 //! wait: they are read, carried out as they come and answered in order, up to a bound, at which
 //! the connection stops as well. See [`super::waiting`] for why no client can tell.
 //!
+//! No connection keeps a thread of the runtime to itself: after [`TURN_COST_MAX`] it writes its
+//! answers and lets the others have their turn, however much it has sent. A peer that does not read
+//! its answers holds [`OUT_BYTES_MAX`] and one answer here, and the socket's own buffer.
+//!
 //! Silence is measured lazily: a burst notes its time, and the one timer of the connection looks at
 //! that note when it fires and sets itself again.
 
@@ -44,6 +48,8 @@ pub(super) struct Connection<'a, S: Service, I> {
     // Requests that are answered and not counted yet, with the time of their arrival.
     answered: Vec<(Api, Tick, u64)>,
     active: Tick,
+    // What this turn has cost so far.
+    turn_cost: usize,
 }
 
 /// Why a connection goes on.
@@ -72,6 +78,7 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
             waiting: Waiting::new(parked, node.limits.parked_max),
             answered: Vec::new(),
             active: node.clock.now().tick,
+            turn_cost: 0,
         }
     }
 
@@ -164,6 +171,7 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
                 since: now.tick,
                 bytes: frame.len(),
             };
+            self.turn_cost += cost(asked.api, asked.bytes);
             let overlaps = service.overlaps(frame);
             let start = self.out.len();
             self.out.put_i32(0);
@@ -187,7 +195,12 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
                     }
                 }
             }
-            if self.out.len() >= OUT_BYTES_MAX {
+            if self.turn_cost >= TURN_COST_MAX {
+                self.write_answers().await?;
+                self.turn_cost = 0;
+                tokio::task::yield_now().await;
+                now = self.node.clock.now();
+            } else if self.out.len() >= OUT_BYTES_MAX {
                 self.flush().await?;
             }
         }
@@ -249,6 +262,8 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
         self.write_answers().await?;
         while !self.waiting.is_empty() {
             poll_fn(|cx| self.waiting.poll_first(cx)).await;
+            // The others had their turn.
+            self.turn_cost = 0;
             self.write_answers().await?;
         }
         Ok(())
@@ -366,6 +381,16 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
     }
 }
 
+/// What a request costs of its connection's turn: about so many times a third of a microsecond.
+/// Heartbeats are many and cheap; of all others the length tells most.
+fn cost(api: Api, bytes: usize) -> usize {
+    if api == Api::Heartbeat {
+        1
+    } else {
+        8 + bytes / 128
+    }
+}
+
 /// Writes the length of what follows `start` into its first four bytes.
 fn patch_length(out: &mut [u8], start: usize) -> Result<(), CloseReason> {
     let frame = out.get_mut(start..).unwrap_or_default();
@@ -391,6 +416,11 @@ fn reason_of(error: &io::Error) -> CloseReason {
     }
 }
 
+/// A turn: 256 heartbeats, or some 25 small commits, or three of a hundred partitions; a tenth of a
+/// millisecond either way. Yielding costs a few microseconds at most, so a turn must not be much
+/// shorter; whoever comes meanwhile waits for a turn of each busy connection, so it must not be
+/// much longer.
+const TURN_COST_MAX: usize = 256;
 /// Answers beyond this are written before more is carried out, so that a peer that does not read
 /// holds this much and one answer.
 const OUT_BYTES_MAX: usize = 256 * 1024;

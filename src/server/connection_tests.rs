@@ -125,6 +125,23 @@ async fn a_request_without_reply_leaves_no_gap() {
 }
 
 #[tokio::test]
+async fn a_flood_on_one_connection_leaves_the_others_their_turn() {
+    let world = World::new();
+    let (mut flood, _first) = world.connect(1 << 20);
+    let (mut other, _second) = world.connect(1 << 16);
+    settle().await;
+    let frames: Vec<u8> = (0..2_000).flat_map(|_| request(b'e', "")).collect();
+    flood.write_all(&frames).await.unwrap();
+    other.write_all(&request(b'e', "quiet")).await.unwrap();
+    assert_eq!(response(&mut other).await, "quiet");
+    let calls = world.node.service.calls();
+    assert!(calls <= 600, "{calls} requests went before it");
+    for _ in 0..2_000 {
+        assert_eq!(response(&mut flood).await, "");
+    }
+}
+
+#[tokio::test]
 async fn a_waiting_request_stops_its_own_connection_and_no_other() {
     let world = World::new();
     let (mut waiting, _first) = world.connect(1 << 16);

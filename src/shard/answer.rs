@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::error::Refusal;
 use crate::group::{
-    CommitResult, Described, FetchResult, JoinRefused, JoinResult, LeaveResult, Listed,
+    CommitResult, Described, FetchResult, JoinRefused, JoinResult, LeaveResult, ListPage,
     OffsetDeleteResult, Reply, SyncResult,
 };
 use crate::ids::{GroupId, MemberId};
@@ -45,7 +45,7 @@ outcomes! {
     Fetch => FetchResult;
     OffsetDelete => OffsetDeleteResult;
     Describe => Result<Described, Refusal>;
-    List => Result<Vec<Listed>, Refusal>;
+    List => Result<ListPage, Refusal>;
     TxnGroups => Result<Vec<GroupId>, Refusal>;
 }
 
@@ -76,7 +76,7 @@ plain_outcomes! {
     Vec<crate::group::FetchedTopic>;
     Vec<crate::group::DeletedTopic>;
     Described;
-    Vec<Listed>;
+    ListPage;
     Vec<GroupId>;
     ();
 }

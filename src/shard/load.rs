@@ -73,6 +73,7 @@ impl ShardState {
         self.groups.revive(before, &mut fx);
         self.carry_out(fx, before);
         self.account();
+        self.show();
         // However long the load took: it was no stall of anybody who lives now.
         self.latest = now;
         self.is_alive = true;

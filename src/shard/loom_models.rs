@@ -88,6 +88,46 @@ fn an_owner_that_does_not_look_again_would_be_seen() {
     hand_over(Mutation::NoSecondLook);
 }
 
+/// As a thread asks: by its own hand if the loop is free, else through the mailbox.
+fn ask(shard: &Loop, event: u32) {
+    let mut own = Some(event);
+    let ran = shard.run_if_free(|log, batch| {
+        log.extend(own.take());
+        serve(log, batch)
+    });
+    if ran.is_none() {
+        shard.submit(event).expect("there is room");
+        assert!(matches!(shard.run(serve), Ran::Idle | Ran::Busy));
+    }
+}
+
+#[test]
+fn what_is_asked_by_hand_or_by_mailbox_is_served_once_and_in_the_order_of_each_thread() {
+    check(3, || {
+        let (shard, _driver) = Loop::new(Vec::new(), &config(4));
+        let shard = Arc::new(shard);
+        let other = {
+            let shard = Arc::clone(&shard);
+            thread::spawn(move || {
+                ask(&shard, 1);
+                ask(&shard, 2);
+            })
+        };
+        ask(&shard, 3);
+        other.join().expect("ends");
+        assert!(shard.mailbox().is_empty(), "an event is left behind");
+        let mut seen = Vec::new();
+        shard.drive(|log, _| {
+            seen.clone_from(log);
+            Turn::default()
+        });
+        let place = |event| seen.iter().position(|it| *it == event);
+        assert!(place(1) < place(2), "{seen:?}");
+        seen.sort_unstable();
+        assert_eq!(seen, [1, 2, 3]);
+    });
+}
+
 /// The control event that ends the waiting of requests.
 const OPENS: u32 = 10;
 

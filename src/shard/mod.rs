@@ -16,10 +16,12 @@
 //! Until the shard is loaded its [`gate`] is shut: requests are answered there, and none is queued.
 
 mod answer;
+mod answers;
 mod doors;
 mod driver;
 mod event;
 mod gate;
+mod hand_over;
 mod in_flight;
 mod limits;
 mod load;
@@ -31,6 +33,7 @@ mod ownership;
 #[cfg(all(test, not(loom)))]
 mod ownership_tests;
 mod placement;
+mod share;
 mod state;
 mod worker;
 

@@ -218,6 +218,25 @@ impl<S, E> ShardLoop<S, E> {
         }
     }
 
+    /// Runs the loop if it is free and nothing waits, at least one turn: for whoever has
+    /// something to do that needs no event. `None`: it is not so, and nothing was done; then
+    /// [`submit`](Self::submit) and [`run`](Self::run).
+    ///
+    /// What a thread has submitted before was served when this finds the mailbox empty and the
+    /// loop free: its own things stay in order.
+    pub fn run_if_free(&self, turn: impl FnMut(&mut S, &mut Batch<'_, E>) -> Turn) -> Option<Ran> {
+        // Relaxed: only a guess; what counts is the swap.
+        let word = self.word.load(Ordering::Relaxed);
+        if word & (RUNNING | POISONED) != 0 || !self.mailbox.is_empty() {
+            return None;
+        }
+        // As in `enter`. What others push from here on they leave a mark for.
+        self.word
+            .compare_exchange(word, RUNNING, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+            .then(|| self.drain(false, turn))
+    }
+
     /// Serves what waits and what is due; for the driver.
     ///
     /// At least one turn even if no event waits, since a deadline may have passed.

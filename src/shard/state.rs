@@ -1,22 +1,21 @@
 //! What a shard owns, and one step of it: an event in, its effects carried out.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use slab::Slab;
 use tokio::sync::oneshot;
 
+use super::answers::Answers;
 use super::doors::Doors;
 use super::event::Event;
 use super::in_flight::InFlight;
 use super::limits::Limits;
 use super::notes;
+use super::share::Counts;
 use crate::error::Refusal;
-use crate::group::{
-    Due, Effect, Entry, Groups, Reply, ReplyTo, Request, Room, Rules, SeatId, Timer,
-};
+use crate::group::{Due, Effect, Entry, Groups, Reply, ReplyTo, Request, Rules, SeatId, Timer};
 use crate::ids::ShardId;
-use crate::journal::{Batch, Done, Journal, Outcomes, Ticket};
+use crate::journal::Journal;
 use crate::metrics::{GroupPhase, Metrics, RefusalCause, ShardMetrics};
 use crate::session::Directory;
 use crate::time::{Clock, Now, Tick, Wheel, WheelConfig};
@@ -52,14 +51,16 @@ pub(crate) struct ShardState {
     pub(super) groups: Groups,
     wheel: Wheel<Timer>,
     doors: Doors,
-    waiting: Slab<oneshot::Sender<Reply>>,
+    pub(super) answers: Answers,
     /// Requests that were held back and are now asked again, before any other.
     again: VecDeque<(Request, ReplyTo)>,
     /// Decided in this drain and not handed over yet.
-    batch: Vec<Entry>,
-    in_flight: InFlight,
-    term: u64,
-    last_index: u64,
+    pub(super) batch: Vec<Entry>,
+    /// The journal keeps nothing: what is decided is settled at once.
+    pub(super) keeps_nothing: bool,
+    pub(super) in_flight: InFlight,
+    pub(super) term: u64,
+    pub(super) last_index: u64,
     /// The shard was given up: everything is refused with this.
     closed: Option<Refusal>,
     /// It was loaded: what it knows is worth keeping.
@@ -69,9 +70,9 @@ pub(crate) struct ShardState {
     /// Where the timers stand that wait for a mailbox which is never empty.
     backlog: Option<Backlog>,
     /// New offsets that are on their way to the journal.
-    promised: usize,
+    pub(super) promised: usize,
     /// What this shard holds of the limits that all shards share.
-    taken: Counts,
+    pub(super) taken: Counts,
     pub(super) fx: Vec<Effect>,
     fired: Vec<Timer>,
     /// Armed for no later than the step that armed them; at most one a seat and three a group.
@@ -93,11 +94,12 @@ impl ShardState {
         let doors = Doors::new(&shared.directory, id);
         Self {
             id,
+            keeps_nothing: shared.journal.keeps_nothing(),
             shared,
             groups: Groups::new(rules),
             wheel,
             doors,
-            waiting: Slab::new(),
+            answers: Answers::default(),
             again: VecDeque::new(),
             batch: Vec::new(),
             in_flight: InFlight::default(),
@@ -153,7 +155,7 @@ impl ShardState {
 
     /// Takes one event.
     pub(crate) fn step(&mut self, event: Event, now: Now) {
-        self.metrics().events.add(1);
+        self.metrics().events.count(1);
         match event {
             Event::Request { request, answer } => self.request(request, answer, now),
             Event::Settled { ticket, outcome } => self.settled(ticket, outcome, now),
@@ -162,13 +164,22 @@ impl ShardState {
     }
 
     fn request(&mut self, request: Request, answer: oneshot::Sender<Reply>, now: Now) {
-        let to = ReplyTo(self.waiting.insert(answer) as u64);
+        let to = self.answers.add(answer);
         self.handle(request, to, now);
         self.ask_again(now);
     }
 
+    /// Takes a request of the very thread that runs the turn; where its answer will be.
+    pub(super) fn step_here(&mut self, request: Request, now: Now) -> ReplyTo {
+        self.metrics().events.count(1);
+        let to = self.answers.add_here();
+        self.handle(request, to, now);
+        self.ask_again(now);
+        to
+    }
+
     /// Asks what was held back, in order, before anything that came later.
-    fn ask_again(&mut self, now: Now) {
+    pub(super) fn ask_again(&mut self, now: Now) {
         while let Some((request, to)) = self.again.pop_front() {
             self.handle(request, to, now);
         }
@@ -183,143 +194,20 @@ impl ShardState {
             self.metrics().refusals(RefusalCause::JournalStuck).add(1);
             return self.reply(to, request.refused(Refusal::NotAvailable));
         }
-        let Some(room) = self.reserve(&request) else {
+        let place = request.group().and_then(|id| self.groups.place_of(id));
+        let Some(room) = self.reserve(&request, place) else {
             self.metrics().refusals(RefusalCause::OffsetsMax).add(1);
             return self.reply(to, request.refused(Refusal::Overloaded));
         };
         let mut fx = std::mem::take(&mut self.fx);
-        self.groups.handle(request, to, room, now, &mut fx);
+        self.groups
+            .handle_at((request, place), to, room, now, &mut fx);
         self.carry_out(fx, now);
         self.account();
     }
 
     fn reply(&mut self, to: ReplyTo, reply: Reply) {
-        let slot = usize::try_from(to.0).unwrap_or(usize::MAX);
-        if let Some(answer) = self.waiting.try_remove(slot) {
-            // A receiver that is gone does not want to know.
-            let _ = answer.send(reply);
-        }
-    }
-
-    /// Takes what the request may need of the limits that all shards share; `None`: there is no
-    /// room for its offsets.
-    fn reserve(&mut self, request: &Request) -> Option<Room> {
-        let limits = &self.shared.limits;
-        let mut room = Room::PLENTY;
-        let mut take_group = |id| {
-            if !self.groups.contains(id) {
-                room.group = limits.groups.reserve(1);
-                self.taken.groups += usize::from(room.group);
-            }
-        };
-        match request {
-            Request::Join(join) => {
-                take_group(&join.group);
-                if self.groups.takes_seat(join) {
-                    room.seat = limits.members.reserve(1);
-                    self.taken.seats += usize::from(room.seat);
-                }
-            }
-            Request::Commit(commit) => {
-                let new = self.groups.new_offsets(commit);
-                if !limits.offsets.reserve(new) {
-                    return None;
-                }
-                self.taken.offsets += new;
-                if commit.generation.0 < 0 {
-                    take_group(&commit.group);
-                }
-            }
-            Request::TxnCommit(txn) => {
-                let new = self.groups.new_pending(txn);
-                if !limits.offsets.reserve(new) {
-                    return None;
-                }
-                self.taken.offsets += new;
-                if txn.commit.generation.0 < 0 {
-                    take_group(&txn.commit.group);
-                }
-            }
-            Request::Sync(_)
-            | Request::Heartbeat(_)
-            | Request::Leave(_)
-            | Request::EndTxn(_)
-            | Request::Fetch(_)
-            | Request::OffsetDelete(_)
-            | Request::Describe(_)
-            | Request::DeleteGroup(_)
-            | Request::List(_)
-            | Request::TxnGroups(_)
-            | Request::TopicsDeleted(_) => {}
-        }
-        if !room.group {
-            self.metrics().refusals(RefusalCause::GroupsMax).add(1);
-        }
-        if !room.seat {
-            self.metrics().refusals(RefusalCause::MembersMax).add(1);
-        }
-        Some(room)
-    }
-
-    /// Sets what was taken of the shared limits against what a step came to.
-    pub(super) fn account(&mut self) {
-        let owed = Counts {
-            groups: self.groups.len(),
-            seats: self.groups.seats(),
-            // Offsets that are on their way stay taken until they are settled.
-            offsets: self.groups.offsets() + self.groups.pending() + self.promised,
-        };
-        let taken = std::mem::replace(&mut self.taken, owed);
-        let limits = &self.shared.limits;
-        limits.groups.account(taken.groups, owed.groups);
-        limits.members.account(taken.seats, owed.seats);
-        limits.offsets.account(taken.offsets, owed.offsets);
-        let shown = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        let metrics = self.metrics();
-        metrics.members.set(shown(owed.seats));
-        metrics.offsets.set(shown(self.groups.offsets()));
-        metrics.offsets_staged.set(shown(self.groups.pending()));
-        metrics.parked.set(shown(self.waiting.len()));
-    }
-
-    /// What became of a batch. Outcomes are followed in the order of their batches, whatever
-    /// order they come in.
-    fn settled(&mut self, ticket: Ticket, outcome: Result<(), Refusal>, now: Now) {
-        if !self.in_flight.note(ticket, outcome) {
-            tracing::error!(
-                shard = self.id.0,
-                ?ticket,
-                "an outcome of a batch that nobody awaits"
-            );
-            return;
-        }
-        while let Some((entries, outcome)) = self.in_flight.next_settled() {
-            for entry in entries {
-                self.promised -= entry.then.new_offsets();
-                let mut fx = std::mem::take(&mut self.fx);
-                self.groups.settle(entry, outcome, now, &mut fx);
-                self.carry_out(fx, now);
-                self.account();
-                self.ask_again(now);
-            }
-        }
-    }
-
-    /// Refuses those who wait for a batch that takes too long (`offsets.commit.timeout.ms`). It
-    /// may become durable all the same, and then counts; its answer is nobody's any more.
-    pub(crate) fn refuse_overdue(&mut self, now: Now) {
-        while let Some(entries) = self.in_flight.next_overdue(now.tick) {
-            tracing::warn!(
-                shard = self.id.0,
-                entries = entries.len(),
-                "the journal takes too long; whoever waits is refused"
-            );
-            let mut fx = std::mem::take(&mut self.fx);
-            for entry in entries {
-                self.groups.give_up_waiting(entry, now, &mut fx);
-            }
-            self.carry_out(fx, now);
-        }
+        self.answers.reply(to, reply);
     }
 
     /// Fires what is due, about `max` timers; whether more is due.
@@ -479,42 +367,13 @@ impl ShardState {
         }
     }
 
-    /// Hands over what was decided since the last time.
-    pub(crate) fn hand_over<O: Outcomes + 'static>(&mut self, outcomes: &Weak<O>, now: Now) {
-        if self.batch.is_empty() || !self.can_hand_over() {
-            return;
-        }
-        self.last_index += 1;
-        let ticket = Ticket {
-            shard: self.id,
-            term: self.term,
-            index: self.last_index,
-        };
-        let done = Done::new(ticket, Weak::clone(outcomes) as Weak<dyn Outcomes>);
-        let entries = std::mem::take(&mut self.batch);
-        let overdue_at = now.tick + self.shared.write_timeout_ms;
-        let entries = self.in_flight.push(ticket, entries, overdue_at);
-        self.shared.journal.append(Batch { ticket, entries }, done);
-    }
-
-    fn can_hand_over(&self) -> bool {
-        self.in_flight.has_room()
-    }
-
-    /// Whether requests are taken from the mailbox. While no other batch may go on its way
-    /// nothing more is decided, and the mailbox fills; a shard that is closed or stuck refuses
-    /// what may write.
-    pub(crate) fn takes_requests(&self) -> bool {
-        self.fires() || self.in_flight.is_stuck()
-    }
-
     /// Whether timers fire. They may write, so they wait while no other batch may go on its way.
-    fn fires(&self) -> bool {
+    pub(super) fn fires(&self) -> bool {
         self.closed.is_some() || self.can_hand_over()
     }
 
     /// The earliest time at which the shard must be looked at.
-    pub(crate) fn wake_at(&self, now: Now) -> Option<Tick> {
+    pub(crate) fn wake_at(&mut self, now: Now) -> Option<Tick> {
         let due = if !self.fires() {
             // The journal's outcome is looked at when it comes.
             None
@@ -555,10 +414,7 @@ impl ShardState {
 impl Drop for ShardState {
     fn drop(&mut self) {
         self.doors.close_all();
-        let limits = &self.shared.limits;
-        limits.groups.account(self.taken.groups, 0);
-        limits.members.account(self.taken.seats, 0);
-        limits.offsets.account(self.taken.offsets, 0);
+        self.give_back();
         let metrics = self.metrics();
         metrics.members.set(0);
         metrics.offsets.set(0);
@@ -575,12 +431,4 @@ impl Drop for ShardState {
 struct Backlog {
     since: Tick,
     ahead: usize,
-}
-
-/// The sizes that the shared limits count.
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    groups: usize,
-    seats: usize,
-    offsets: usize,
 }

@@ -12,7 +12,7 @@ use super::ownership::{Drive, Driver, Ran, ShardLoop, Turn};
 use super::state::{ShardState, Shared};
 use crate::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::error::Refusal;
-use crate::group::{Reply, Request, Rules};
+use crate::group::{Reply, ReplyTo, Request, Rules};
 use crate::ids::ShardId;
 use crate::journal::{LoadError, Outcomes, Ticket};
 use crate::metrics::{RefusalCause, ShardMetrics};
@@ -90,6 +90,19 @@ impl Shard {
         if let Some(reply) = self.at_gate(&request) {
             return Answer::replied(reply);
         }
+        let mut own = Own::Asked(request);
+        self.core
+            .run_if_free(|state, batch| self.turn(state, batch, now, &mut own));
+        match own {
+            Own::Asked(request) => self.ask_by_mailbox(request, now),
+            Own::Answered(reply) => Answer::replied(reply),
+            Own::Waits(receiver) => Answer::waiting(receiver),
+            // The turn panicked.
+            Own::Taken | Own::Nothing => Answer::ready(T::refused(Refusal::NotAvailable)),
+        }
+    }
+
+    fn ask_by_mailbox<T: Outcome>(&self, request: Request, now: Now) -> Answer<T> {
         let (answer, receiver) = oneshot::channel();
         let refused = match self.core.submit(Event::Request { request, answer }) {
             Ok(()) => {
@@ -158,12 +171,14 @@ impl Shard {
     }
 
     fn run(&self, now: impl Fn() -> Now) -> Ran {
-        self.core.run(|state, batch| self.turn(state, batch, now()))
+        self.core
+            .run(|state, batch| self.turn(state, batch, now(), &mut Own::Nothing))
     }
 
     /// Serves what waits and what is due; for the one that drives the shard.
     pub(super) fn drive(&self, now: Now) -> Drive {
-        self.core.drive(|state, batch| self.turn(state, batch, now))
+        self.core
+            .drive(|state, batch| self.turn(state, batch, now, &mut Own::Nothing))
     }
 
     /// Serves what waits and what is due until nothing is; when something will be due next. A
@@ -230,7 +245,14 @@ impl Shard {
         }
     }
 
-    fn turn(&self, state: &mut ShardState, batch: &mut Batch<'_, Event>, now: Now) -> Turn {
+    /// One turn; `own` is what the thread that runs it has asked itself.
+    fn turn(
+        &self,
+        state: &mut ShardState,
+        batch: &mut Batch<'_, Event>,
+        now: Now,
+        own: &mut Own,
+    ) -> Turn {
         if self.gate.is_loading() {
             return self.load_in_turn(state, now);
         }
@@ -241,6 +263,7 @@ impl Shard {
             _ => self.unserved_ms.swap(0, Ordering::Relaxed),
         };
         let now = state.begin_turn(now, unserved_ms);
+        let here = own.take_up(state, batch, now);
         let mut taken = 0;
         // While the journal has enough to do, only its outcomes are taken.
         while let Some(event) = if state.takes_requests() {
@@ -258,6 +281,8 @@ impl Shard {
         let is_drained = batch.left() > 0 || left == 0;
         let more = state.fire_due(is_drained, taken, left, now, FIRED_MAX);
         state.hand_over(&self.me, now);
+        own.answered(state, here);
+        state.show();
         self.metrics()
             .mailbox_depth
             .set(i64::try_from(left).unwrap_or(i64::MAX));
@@ -267,6 +292,54 @@ impl Shard {
             // What was held and is now to be refused.
             more: more || (held && !holds),
             holds,
+        }
+    }
+}
+
+/// A request of the thread that runs the turn: it needs no mailbox, nor, if it can be answered
+/// within the turn, a channel.
+enum Own {
+    /// There is none.
+    Nothing,
+    /// Not taken up: the shard takes no requests now.
+    Asked(Request),
+    /// Being carried out.
+    Taken,
+    Answered(Reply),
+    Waits(oneshot::Receiver<Reply>),
+}
+
+impl Own {
+    /// Carries it out, if the shard takes requests; where its answer will be.
+    fn take_up(
+        &mut self,
+        state: &mut ShardState,
+        batch: &mut Batch<'_, Event>,
+        now: Now,
+    ) -> Option<ReplyTo> {
+        let Self::Asked(_) = self else {
+            return None;
+        };
+        // They go before any request.
+        while let Some(event) = batch.next_control() {
+            state.step(event, now);
+        }
+        if !state.takes_requests() {
+            return None;
+        }
+        match std::mem::replace(self, Self::Taken) {
+            Self::Asked(request) => Some(state.step_here(request, now)),
+            Self::Nothing | Self::Taken | Self::Answered(_) | Self::Waits(_) => None,
+        }
+    }
+
+    /// The turn ends: its answer, or where it will come.
+    fn answered(&mut self, state: &mut ShardState, here: Option<ReplyTo>) {
+        if let Some(to) = here {
+            *self = match state.answers.take_here(to) {
+                Ok(reply) => Self::Answered(reply),
+                Err(receiver) => Self::Waits(receiver),
+            };
         }
     }
 }

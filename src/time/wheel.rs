@@ -74,6 +74,8 @@ pub struct Wheel<T> {
     walked: u64,
     /// Where the walk of the slot after `walked` was cut off, if it was.
     cut: Option<Cut>,
+    /// The earliest step in the slots, `u64::MAX` if there is none; `None`: to be looked for.
+    earliest: Option<u64>,
     len: usize,
 }
 
@@ -127,6 +129,7 @@ impl<T: Copy> Wheel<T> {
             overdue: Vec::new(),
             walked: now.0 / config.tick_ms,
             cut: None,
+            earliest: Some(u64::MAX),
             len: 0,
         }
     }
@@ -165,6 +168,7 @@ impl<T: Copy> Wheel<T> {
         let slot = &mut self.slots[index];
         slot.earliest = slot.earliest.min(step);
         slot.entries.push(Entry { step, payload });
+        self.earliest = self.earliest.map(|earliest| earliest.min(step));
         self.occupied[index / 64] |= 1 << (index % 64);
         Ok(())
     }
@@ -214,6 +218,7 @@ impl<T: Copy> Wheel<T> {
         self.len = self.overdue.len();
         // A walk that was cut off begins anew: what it has fired is gone, the rest is looked at.
         self.cut = None;
+        self.earliest = None;
         for (index, slot) in self.slots.iter_mut().enumerate() {
             slot.entries.retain(|entry| keep(&entry.payload));
             let steps = slot.entries.iter().map(|entry| entry.step);
@@ -229,15 +234,19 @@ impl<T: Copy> Wheel<T> {
     /// When [`advance`](Self::advance) next has something to fire, `None` if nothing waits.
     ///
     /// Exact to the step: the earliest deadline, rounded up to `tick_ms`. While more is due than
-    /// the last `advance` took, it is a time already reached. Costs a scan of a bitmap (128 words
-    /// at 8,192 slots); if nothing is due within a turn, one word an occupied slot.
-    pub fn next_deadline(&self) -> Option<Tick> {
+    /// the last `advance` took, it is a time already reached. Known but for the first time after
+    /// something fired; then it costs a scan of a bitmap (128 words at 8,192 slots), and if
+    /// nothing is due within a turn, one word an occupied slot.
+    pub fn next_deadline(&mut self) -> Option<Tick> {
         let step = if !self.overdue.is_empty() {
             self.walked
+        } else if let Some(earliest) = self.earliest {
+            earliest
         } else {
-            self.earliest_step()?
+            let earliest = self.earliest_step();
+            *self.earliest.insert(earliest)
         };
-        Some(Tick(step.saturating_mul(self.config.tick_ms)))
+        (step != u64::MAX).then(|| Tick(step.saturating_mul(self.config.tick_ms)))
     }
 
     /// Takes from one slot what is due; `false` if the budget ended before the slot did.
@@ -253,6 +262,7 @@ impl<T: Copy> Wheel<T> {
             Some(cut) if cut.turns == turns => (cut.at, cut.earliest),
             _ => (0, u64::MAX),
         };
+        self.earliest = None;
         let slot = &mut self.slots[index];
         while at < slot.entries.len() {
             if *budget == 0 {
@@ -283,7 +293,8 @@ impl<T: Copy> Wheel<T> {
         true
     }
 
-    fn earliest_step(&self) -> Option<u64> {
+    /// The earliest step in the slots, `u64::MAX` if there is none.
+    fn earliest_step(&self) -> u64 {
         let turn = self.config.slots as u64;
         let horizon = self.walked.saturating_add(turn);
         let mut from = self.walked;
@@ -293,12 +304,12 @@ impl<T: Copy> Wheel<T> {
         while let Some(step) = self.occupied_after(from, horizon) {
             let in_slot = self.slots[self.index_of(step)].earliest;
             if in_slot <= step {
-                return Some(in_slot);
+                return in_slot;
             }
             earliest = earliest.min(in_slot);
             from = step;
         }
-        (earliest != u64::MAX).then_some(earliest)
+        earliest
     }
 
     /// The first step in `from + 1 ..= last` whose slot has entries; the range is at most a turn.
@@ -504,7 +515,7 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(wheel.len(), waits.len());
-                check_next_deadline(&wheel, now, waits.values().min().copied())?;
+                check_next_deadline(&mut wheel, now, waits.values().min().copied())?;
             }
             // Nothing is lost.
             let mut fired = Vec::new();
@@ -515,7 +526,7 @@ mod tests {
     }
 
     fn check_next_deadline(
-        wheel: &Wheel<usize>,
+        wheel: &mut Wheel<usize>,
         now: u64,
         first: Option<u64>,
     ) -> Result<(), TestCaseError> {

@@ -11,6 +11,7 @@ mod records;
 
 mod admin;
 mod hostile;
+mod many;
 mod metadata;
 mod produce_fetch;
 mod transactions;

@@ -130,34 +130,6 @@ impl Call<'_> {
         }
     }
 
-    /// The same for one request that asks many times.
-    pub(super) fn answer_all<T: Outcome + Unpin + 'static>(
-        &mut self,
-        answers: Vec<Answer<T>>,
-        write: impl FnOnce(Vec<T>, Head, &mut Vec<u8>) -> Handled + Send + 'static,
-    ) -> Handled {
-        let head = self.head();
-        let mut outcomes = Vec::with_capacity(answers.len());
-        let mut answers = answers.into_iter();
-        for answer in answers.by_ref() {
-            match answer.now() {
-                Ok(outcome) => outcomes.push(outcome),
-                Err(answer) => {
-                    return later(async move {
-                        outcomes.push(answer.await);
-                        for answer in answers {
-                            outcomes.push(answer.await);
-                        }
-                        let mut out = Vec::new();
-                        let handled = write(outcomes, head, &mut out);
-                        finished(handled, out).await
-                    });
-                }
-            }
-        }
-        write(outcomes, head, self.out)
-    }
-
     /// Writes the answer once all changes of topics so far are durable, or says that they are not.
     pub(super) fn when_synced(
         &mut self,

@@ -1,8 +1,12 @@
 //! Groups as an administrator sees them: list, describe, delete.
 
-use super::call::{Call, Head, finished, later};
+use std::sync::Arc;
+
+use super::call::{Call, Head, later};
+use super::large::written;
 use crate::engine::{Described, ListRequest, Listed};
 use crate::error::Refusal;
+use crate::ids::GroupId;
 use crate::server::service::Handled;
 use crate::wire::ErrorCode;
 use crate::wire::codec::{DecodeError, Message};
@@ -25,28 +29,32 @@ impl Call<'_> {
             types: owned(&request.types_filter),
         };
         let (engine, head) = (self.broker.engine.clone(), self.head());
+        let large = self.broker.large.clone();
         Ok(later(async move {
+            let turn = large.turn().await;
             let outcome = engine.list(list).await;
-            let mut out = Vec::new();
-            let handled = write_listed(&outcome, head, &mut out);
-            finished(handled, out).await
+            let rows = outcome.as_ref().map_or(0, Vec::len);
+            let answer = written(rows, move |out| write_listed(&outcome, head, out)).await;
+            drop(turn);
+            answer
         }))
     }
 
     pub(super) fn describe_groups(&mut self) -> Result<Handled, DecodeError> {
         let request = DescribeGroupsRequest::decode(self.body, self.header.version)?;
-        let groups: Vec<String> = request.groups.iter().map(|it| (*it).to_owned()).collect();
-        let engine = &self.broker.engine;
-        let answers = groups
-            .iter()
-            .map(|group| engine.describe(group.as_str().into()))
-            .collect();
+        let groups: Arc<[GroupId]> = request.groups.iter().map(|it| (*it).into()).collect();
+        let (engine, asked) = (self.broker.engine.clone(), Arc::clone(&groups));
+        let asks = (0..groups.len()).map(move |at| engine.describe(asked[at].clone()));
+        let members = |outcome: &Result<Described, Refusal>| match outcome {
+            Ok(described) => 1 + described.members.len(),
+            Err(_) => 1,
+        };
         let operations = if request.include_authorized_operations {
             ALL_OPERATIONS
         } else {
             i32::MIN
         };
-        Ok(self.answer_all(answers, move |outcomes, head, out| {
+        Ok(self.answer_each(asks, members, move |outcomes, head, out| {
             write_described(&groups, &outcomes, operations, head, out)
         }))
     }
@@ -54,25 +62,20 @@ impl Call<'_> {
     pub(super) fn delete_groups(&mut self) -> Result<Handled, DecodeError> {
         let request = DeleteGroupsRequest::decode(self.body, self.header.version)?;
         // A group that is named twice is deleted and answered once.
-        let names: indexmap::IndexSet<String> = request
-            .groups_names
-            .iter()
-            .map(|it| (*it).to_owned())
-            .collect();
-        let engine = &self.broker.engine;
-        let answers = names
-            .iter()
-            .map(|it| engine.delete_group(it.as_str().into()))
-            .collect();
-        Ok(self.answer_all(
-            answers,
+        let names: indexmap::IndexSet<&str> = request.groups_names.iter().copied().collect();
+        let names: Arc<[GroupId]> = names.into_iter().map(GroupId::from).collect();
+        let (engine, asked) = (self.broker.engine.clone(), Arc::clone(&names));
+        let asks = (0..names.len()).map(move |at| engine.delete_group(asked[at].clone()));
+        Ok(self.answer_each(
+            asks,
+            |_| 1,
             move |outcomes: Vec<Result<(), Refusal>>, head, out| {
                 let results =
                     names
                         .iter()
                         .zip(outcomes)
                         .map(|(group, outcome)| DeletableGroupResult {
-                            group_id: group,
+                            group_id: group.as_str(),
                             error_code: outcome.err().map_or(ErrorCode::NONE, Into::into).0,
                             error_message: None,
                         });
@@ -106,7 +109,7 @@ fn write_listed(outcome: &Result<Vec<Listed>, Refusal>, head: Head, out: &mut Ve
 }
 
 fn write_described(
-    groups: &[String],
+    groups: &[GroupId],
     outcomes: &[Result<Described, Refusal>],
     operations: i32,
     head: Head,
@@ -123,11 +126,11 @@ fn write_described(
         .zip(&messages)
         .map(|((group, outcome), message)| {
             let row = DescribedGroup {
-                group_id: group,
+                group_id: group.as_str(),
                 ..Default::default()
             };
             match outcome {
-                Ok(described) => described_group(described, operations, group),
+                Ok(described) => described_group(described, operations, group.as_str()),
                 Err(Refusal::GroupIdNotFound) if head.version < 6 => DescribedGroup {
                     group_state: "Dead",
                     authorized_operations: operations,

@@ -13,6 +13,7 @@ mod endings;
 mod fetch;
 mod fetched;
 mod groups;
+mod large;
 mod list_offsets;
 mod members;
 mod metadata;
@@ -43,6 +44,7 @@ use crate::txn::Coordinator;
 use crate::wire::{ApiKey, HeaderError, RequestHeader};
 use call::Call;
 use fetched::FetchedBytes;
+use large::LargeRequests;
 pub use offsets_topic::OffsetsTopic;
 
 /// The node's number, in every answer that names one.
@@ -61,6 +63,7 @@ pub struct Broker {
     advertised: Option<(String, u16)>,
     cluster_id: String,
     fetched: Arc<FetchedBytes>,
+    large: LargeRequests,
     /// There where the journal can be read.
     offsets_topic: Option<Arc<OffsetsTopic>>,
     // Told once, when the server stops; requests that wait for records listen.
@@ -95,6 +98,7 @@ impl Broker {
             advertised,
             cluster_id,
             fetched: Arc::default(),
+            large: LargeRequests::default(),
             offsets_topic: None,
             stopping: watch::Sender::new(false),
         }

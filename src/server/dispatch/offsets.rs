@@ -65,31 +65,35 @@ impl Call<'_> {
         if version <= 7 {
             return Ok(self.fetch_one(&request));
         }
-        let groups: Vec<FetchRows> = request
+        let groups: Arc<[FetchRows]> = request
             .groups
             .iter()
             .map(|group| FetchRows::of(&self.broker.topics, group, version))
             .collect();
         let require_stable = request.require_stable;
-        let answers = groups
-            .iter()
-            .map(|group| {
-                let topics = group.asked();
-                self.broker.engine.fetch(FetchRequest {
-                    group: group.group.as_str().into(),
-                    topics,
-                    require_stable,
-                })
+        let (engine, asked) = (self.broker.engine.clone(), Arc::clone(&groups));
+        let asks = (0..groups.len()).map(move |at| {
+            let group = &asked[at];
+            engine.fetch(FetchRequest {
+                group: group.group.as_str().into(),
+                topics: group.asked(),
+                require_stable,
             })
-            .collect();
+        });
+        let partitions = |outcome: &FetchResult| {
+            let topics = outcome.as_deref().unwrap_or_default().iter();
+            1 + topics.map(|topic| topic.partitions.len()).sum::<usize>()
+        };
         let topics = Arc::clone(&self.broker.topics);
-        Ok(self.answer_all(answers, move |outcomes, head, out| {
-            let outcomes: Vec<FetchResult> = outcomes
-                .into_iter()
-                .map(|outcome| outcome.map_err(|it| fetch_refusal(it, require_stable)))
-                .collect();
-            write_fetched(&groups, &outcomes, &topics, head, out)
-        }))
+        Ok(
+            self.answer_each(asks, partitions, move |outcomes, head, out| {
+                let outcomes: Vec<FetchResult> = outcomes
+                    .into_iter()
+                    .map(|outcome| outcome.map_err(|it| fetch_refusal(it, require_stable)))
+                    .collect();
+                write_fetched(&groups, &outcomes, &topics, head, out)
+            }),
+        )
     }
 
     fn fetch_one(&mut self, request: &OffsetFetchRequest<'_>) -> Handled {

@@ -1,0 +1,101 @@
+//! What was decided goes to the journal, and what became of it comes back.
+
+use std::sync::Weak;
+
+use super::state::ShardState;
+use crate::error::Refusal;
+use crate::group::Entry;
+use crate::journal::{Batch, Done, Outcomes, Ticket};
+use crate::time::Now;
+
+impl ShardState {
+    /// What became of a batch. Outcomes are followed in the order of their batches, whatever
+    /// order they come in.
+    pub(super) fn settled(&mut self, ticket: Ticket, outcome: Result<(), Refusal>, now: Now) {
+        if !self.in_flight.note(ticket, outcome) {
+            tracing::error!(
+                shard = self.id.0,
+                ?ticket,
+                "an outcome of a batch that nobody awaits"
+            );
+            return;
+        }
+        while let Some((entries, outcome)) = self.in_flight.next_settled() {
+            for entry in entries {
+                self.settle(entry, outcome, now);
+            }
+        }
+    }
+
+    fn settle(&mut self, entry: Entry, outcome: Result<(), Refusal>, now: Now) {
+        self.promised -= entry.then.new_offsets();
+        let mut fx = std::mem::take(&mut self.fx);
+        self.groups.settle(entry, outcome, now, &mut fx);
+        self.carry_out(fx, now);
+        self.account();
+        self.ask_again(now);
+    }
+
+    /// Refuses those who wait for a batch that takes too long (`offsets.commit.timeout.ms`). It
+    /// may become durable all the same, and then counts; its answer is nobody's any more.
+    pub(crate) fn refuse_overdue(&mut self, now: Now) {
+        while let Some(entries) = self.in_flight.next_overdue(now.tick) {
+            tracing::warn!(
+                shard = self.id.0,
+                entries = entries.len(),
+                "the journal takes too long; whoever waits is refused"
+            );
+            let mut fx = std::mem::take(&mut self.fx);
+            for entry in entries {
+                self.groups.give_up_waiting(entry, now, &mut fx);
+            }
+            self.carry_out(fx, now);
+        }
+    }
+
+    /// Hands over what was decided since the last time.
+    pub(crate) fn hand_over<O: Outcomes + 'static>(&mut self, outcomes: &Weak<O>, now: Now) {
+        if self.keeps_nothing {
+            return self.settle_at_once(now);
+        }
+        if self.batch.is_empty() || !self.can_hand_over() {
+            return;
+        }
+        self.last_index += 1;
+        let ticket = Ticket {
+            shard: self.id,
+            term: self.term,
+            index: self.last_index,
+        };
+        let done = Done::new(ticket, Weak::clone(outcomes) as Weak<dyn Outcomes>);
+        let entries = std::mem::take(&mut self.batch);
+        let overdue_at = now.tick + self.shared.write_timeout_ms;
+        let entries = self.in_flight.push(ticket, entries, overdue_at);
+        self.shared.journal.append(Batch { ticket, entries }, done);
+    }
+
+    /// Settles what was decided, and what is decided by that.
+    fn settle_at_once(&mut self, now: Now) {
+        while !self.batch.is_empty() {
+            let mut entries = std::mem::take(&mut self.batch);
+            for entry in entries.drain(..) {
+                self.settle(entry, Ok(()), now);
+            }
+            if self.batch.is_empty() {
+                // Memory that is there already.
+                self.batch = entries;
+            }
+        }
+    }
+
+    pub(super) fn can_hand_over(&self) -> bool {
+        self.in_flight.has_room()
+    }
+
+    /// Whether requests are taken from the mailbox. While no other batch may go on its way
+    /// nothing more is decided, and the mailbox fills; a shard that is closed or stuck refuses
+    /// what may write.
+    pub(crate) fn takes_requests(&self) -> bool {
+        self.fires() || self.in_flight.is_stuck()
+    }
+}
