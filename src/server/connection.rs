@@ -5,6 +5,10 @@
 //! noticed only when the answer is written; the task lives as long as the request waits, which the
 //! request's own timeout bounds.
 //!
+//! Only requests that may overlap ([`Service::overlaps`]) go on before those of their kind that
+//! wait: they are read, carried out as they come and answered in order, up to a bound, at which
+//! the connection stops as well. See [`super::waiting`] for why no client can tell.
+//!
 //! No connection keeps a thread of the runtime to itself: after [`TURN_COST_MAX`] it writes its
 //! answers and lets the others have their turn, however much it has sent. A peer that does not read
 //! its answers holds [`OUT_BYTES_MAX`] and one answer here, and the socket's own buffer.
@@ -27,8 +31,10 @@ use super::api;
 use super::input::{Input, Next};
 use super::listener::Node;
 use super::service::{Answer, Handled, Peer, Service};
-use crate::metrics::{Api, CloseReason, Gauge};
-use crate::time::{Now, Tick};
+use super::waiting::{Asked, Later, Waiting};
+use crate::metrics::{Api, CloseReason};
+use crate::time::Tick;
+use crate::wire::frame::LENGTH_BYTES;
 
 /// One connection from its first byte to its last.
 pub(super) struct Connection<'a, S: Service, I> {
@@ -38,16 +44,30 @@ pub(super) struct Connection<'a, S: Service, I> {
     state: S::Connection,
     input: Input,
     out: Vec<u8>,
-    // Requests of the burst that are answered and not counted yet.
-    answered: Vec<(Api, u64)>,
+    waiting: Waiting<'a>,
+    // Requests that are answered and not counted yet, with the time of their arrival.
+    answered: Vec<(Api, Tick, u64)>,
     active: Tick,
     // What this turn has cost so far.
     turn_cost: usize,
 }
 
+/// Why a connection goes on.
+enum Woken {
+    /// So many bytes came; 0: no more will.
+    Read(io::Result<usize>),
+    /// The first of the answers that are waited for is there.
+    Answered,
+    /// It was silent for some time.
+    Silent,
+    /// The server stops.
+    Stopped,
+}
+
 impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
     /// A connection with that running number.
     pub(super) fn new(node: &'a Node<S>, number: usize, stream: I, peer: &Peer) -> Self {
+        let parked = &node.metrics.server().requests_parked;
         Self {
             node,
             number,
@@ -55,6 +75,7 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
             state: node.service.connect(peer),
             input: Input::new(),
             out: Vec::new(),
+            waiting: Waiting::new(parked, node.limits.parked_max),
             answered: Vec::new(),
             active: node.clock.now().tick,
             turn_cost: 0,
@@ -66,38 +87,60 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
         let mut stopped = std::pin::pin!(self.node.stopped());
         let mut silence = std::pin::pin!(sleep(self.node.limits.idle));
         loop {
-            tokio::select! {
-                biased;
-                read = self.input.read(&mut self.stream, &self.node.frames) => match read {
-                    Ok(0) => return CloseReason::Peer,
-                    Ok(_) => {}
-                    Err(error) => return reason_of(&error),
-                },
-                () = &mut silence => {
+            let ended = match self.woken(silence.as_mut(), stopped.as_mut()).await {
+                Woken::Read(Ok(0)) => Err(CloseReason::Peer),
+                Woken::Read(Ok(_)) => self.burst().await,
+                Woken::Read(Err(error)) => return reason_of(&error),
+                Woken::Answered => Ok(()),
+                Woken::Silent => {
                     if self.is_idle(silence.as_mut()) {
                         return CloseReason::Idle;
                     }
                     continue;
                 }
-                () = &mut stopped => return CloseReason::Shutdown,
-            }
-            let now = self.node.clock.now();
-            self.active = now.tick;
-            let carried_out = self.burst(now).await;
-            // What was answered is written even if the connection must go.
-            if let Err(reason) = self.flush().await.and(carried_out) {
+                Woken::Stopped => Err(CloseReason::Shutdown),
+            };
+            let ended = match ended {
+                Ok(()) if self.node.is_stopping() => Err(CloseReason::Shutdown),
+                ended => ended,
+            };
+            // What was carried out is answered, even if the connection must go.
+            let written = match ended {
+                Ok(()) => self.write_answers().await,
+                Err(_) => self.answer_all().await,
+            };
+            if let Err(reason) = written.and(ended) {
                 return reason;
-            }
-            if self.node.is_stopping() {
-                return CloseReason::Shutdown;
             }
         }
     }
 
-    /// Whether the connection was silent for too long; if not, sets the timer again.
-    fn is_idle(&self, silence: Pin<&mut Sleep>) -> bool {
+    /// Waits for something to do. More is read while answers are waited for, so that commits which
+    /// come meanwhile share the next sync.
+    async fn woken(
+        &mut self,
+        silence: Pin<&mut Sleep>,
+        stopped: Pin<&mut impl Future<Output = ()>>,
+    ) -> Woken {
+        let (input, waiting) = (&mut self.input, &mut self.waiting);
+        tokio::select! {
+            biased;
+            read = input.read(&mut self.stream, &self.node.frames) => Woken::Read(read),
+            () = poll_fn(|cx| waiting.poll_first(cx)) => Woken::Answered,
+            () = silence => Woken::Silent,
+            () = stopped => Woken::Stopped,
+        }
+    }
+
+    /// Whether the connection was silent for too long; if not, sets the timer again. One that
+    /// waits for an answer is not silent.
+    fn is_idle(&mut self, silence: Pin<&mut Sleep>) -> bool {
+        let now = self.node.clock.now().tick;
+        if !self.waiting.is_empty() {
+            self.active = now;
+        }
         let idle = self.node.limits.idle;
-        let silent_ms = self.node.clock.now().tick.since_ms(self.active);
+        let silent_ms = now.since_ms(self.active);
         let rest = idle.saturating_sub(Duration::from_millis(silent_ms));
         if rest.is_zero() {
             return true;
@@ -108,90 +151,153 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
     }
 
     /// Carries out all whole frames that were read.
-    async fn burst(&mut self, mut now: Now) -> Result<(), CloseReason> {
+    async fn burst(&mut self) -> Result<(), CloseReason> {
         let bytes_max = self.node.limits.frame_bytes_max;
-        let outcome = loop {
+        let mut now = self.node.clock.now();
+        self.active = now.tick;
+        loop {
+            if !self.waiting.is_empty() && self.next_must_wait() {
+                self.answer_all().await?;
+                now = self.node.clock.now();
+            }
+            let service = &self.node.service;
             let frame = match self.input.next_frame(bytes_max) {
                 Next::Frame(frame) => frame,
-                Next::Incomplete => break Ok(()),
-                Next::Refused => break Err(CloseReason::FrameSize),
+                Next::Incomplete => return Ok(()),
+                Next::Refused => return Err(CloseReason::FrameSize),
             };
-            let api = api::of(frame);
-            self.turn_cost += cost(api, frame.len());
+            let asked = Asked {
+                api: api::of(frame),
+                since: now.tick,
+                bytes: frame.len(),
+            };
+            self.turn_cost += cost(asked.api, asked.bytes);
+            let overlaps = service.overlaps(frame);
             let start = self.out.len();
             self.out.put_i32(0);
-            let service = &self.node.service;
             let handled = service.call(&mut self.state, frame, now, &mut self.out);
             self.input.give_back();
+            if matches!(handled, Handled::Done) {
+                self.done(asked, start)?;
+            } else {
+                self.out.truncate(start);
+            }
             match handled {
-                Handled::Done => {
-                    if !patch_length(&mut self.out, start) {
-                        break Err(CloseReason::Broken);
-                    }
-                    self.note(api);
-                }
-                Handled::NoReply => {
-                    self.out.truncate(start);
-                    self.note(api);
-                }
-                Handled::Close => {
-                    self.out.truncate(start);
-                    break Err(CloseReason::BadRequest);
-                }
+                Handled::Done => {}
+                Handled::NoReply if self.waiting.is_empty() => self.note(asked),
+                Handled::NoReply => self.waiting.push(asked, Answer::NoReply),
+                Handled::Close => return Err(CloseReason::BadRequest),
                 Handled::Pending(answer) => {
-                    self.out.truncate(start);
-                    self.count(now);
-                    let answer = self.wait(answer).await?;
-                    let before = now;
-                    now = self.node.clock.now();
-                    self.active = now.tick;
-                    self.note(api);
-                    self.count(before);
-                    self.take(answer).await?;
+                    self.park(asked, answer).await?;
+                    if !overlaps && !self.waiting.is_empty() {
+                        self.answer_all().await?;
+                        now = self.node.clock.now();
+                    }
                 }
             }
             if self.turn_cost >= TURN_COST_MAX {
-                self.count(now);
-                self.flush().await?;
+                self.write_answers().await?;
                 self.turn_cost = 0;
                 tokio::task::yield_now().await;
                 now = self.node.clock.now();
             } else if self.out.len() >= OUT_BYTES_MAX {
                 self.flush().await?;
             }
-        };
-        self.count(now);
-        outcome
+        }
     }
 
-    /// Waits for an answer, after writing those before it.
-    async fn wait(
-        &mut self,
-        mut answer: Pin<Box<dyn Future<Output = Answer> + Send>>,
-    ) -> Result<Answer, CloseReason> {
-        let first = poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await;
-        if let Poll::Ready(answer) = first {
-            return Ok(answer);
+    /// Whether the next request cannot be carried out before those that wait are answered.
+    fn next_must_wait(&self) -> bool {
+        match self.input.peek_frame(self.node.limits.frame_bytes_max) {
+            Next::Frame(frame) => {
+                !self.node.service.overlaps(frame) || !self.waiting.has_room(frame.len())
+            }
+            Next::Incomplete | Next::Refused => false,
         }
-        let parked = &self.node.metrics.server().requests_parked;
-        if !parked.try_take(self.node.limits.parked_max) {
-            return Err(CloseReason::ParkedMax);
+    }
+
+    /// The response of a request was appended: it is whole, or waits for those before it.
+    fn done(&mut self, asked: Asked, start: usize) -> Result<(), CloseReason> {
+        if self.waiting.is_empty() {
+            self.note(asked);
+            return patch_length(&mut self.out, start);
         }
-        let _parked = Taken(parked);
-        self.flush().await?;
-        let answer = answer.await;
-        // The others had their turn.
-        self.turn_cost = 0;
-        Ok(answer)
+        let body = self.out.get(start + LENGTH_BYTES..).unwrap_or_default();
+        let answer = Answer::Reply(Bytes::copy_from_slice(body));
+        self.out.truncate(start);
+        self.waiting.push(asked, answer);
+        Ok(())
+    }
+
+    /// An answer comes later, unless it is there by now.
+    async fn park(&mut self, asked: Asked, mut answer: Later) -> Result<(), CloseReason> {
+        if self.waiting.is_empty() {
+            let first = poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await;
+            if let Poll::Ready(answer) = first {
+                return self.take(asked, answer).await;
+            }
+        }
+        let Err(answer) = self.waiting.park(asked, answer) else {
+            return Ok(());
+        };
+        if !self.waiting.is_empty() {
+            // Those before it give their places back.
+            self.answer_all().await?;
+            if self.waiting.park(asked, answer).is_ok() {
+                return Ok(());
+            }
+        }
+        Err(CloseReason::ParkedMax)
+    }
+
+    /// Writes the answers that are there.
+    async fn write_answers(&mut self) -> Result<(), CloseReason> {
+        self.take_answered().await?;
+        self.count();
+        self.flush().await
+    }
+
+    /// Waits for all answers that are still to come, and writes them.
+    async fn answer_all(&mut self) -> Result<(), CloseReason> {
+        self.write_answers().await?;
+        while !self.waiting.is_empty() {
+            poll_fn(|cx| self.waiting.poll_first(cx)).await;
+            // The others had their turn.
+            self.turn_cost = 0;
+            self.write_answers().await?;
+        }
+        Ok(())
+    }
+
+    async fn take_answered(&mut self) -> Result<(), CloseReason> {
+        while !self.waiting.is_empty() {
+            let first = poll_fn(|cx| Poll::Ready(self.waiting.poll_first(cx))).await;
+            let (Poll::Ready(()), Some((asked, answer))) = (first, self.waiting.take_first())
+            else {
+                return Ok(());
+            };
+            self.take(asked, answer).await?;
+            if self.out.len() >= OUT_BYTES_MAX {
+                self.flush().await?;
+            }
+        }
+        Ok(())
     }
 
     /// Appends an answer that was waited for; a large one is written from where it lies.
-    async fn take(&mut self, answer: Answer) -> Result<(), CloseReason> {
+    async fn take(&mut self, asked: Asked, answer: Answer) -> Result<(), CloseReason> {
         let body = match answer {
             Answer::Reply(body) => body,
-            Answer::NoReply => return Ok(()),
-            Answer::Close => return Err(CloseReason::BadRequest),
+            Answer::NoReply => {
+                self.note(asked);
+                return Ok(());
+            }
+            Answer::Close => {
+                self.waiting.clear();
+                return Err(CloseReason::BadRequest);
+            }
         };
+        self.note(asked);
         let length = i32::try_from(body.len()).map_err(|_| CloseReason::Broken)?;
         self.out.put_i32(length);
         if body.len() <= COPIED_BYTES_MAX {
@@ -209,14 +315,14 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
         // Nearly always the socket takes all at once, and no timer is needed.
         let mut stream = Pin::new(&mut self.stream);
         let first = poll_fn(|cx| Poll::Ready(stream.as_mut().poll_write(cx, &self.out))).await;
-        if let Poll::Ready(written) = first {
-            let written = written.map_err(|error| reason_of(&error))?;
-            if written < self.out.len() {
+        match first {
+            Poll::Ready(Ok(written)) if written < self.out.len() => {
                 let rest = Bytes::from(std::mem::take(&mut self.out)).slice(written..);
                 self.write_all(rest.chain(Bytes::new())).await?;
             }
-        } else {
-            self.flush_with(Bytes::new()).await?;
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(error)) => return Err(self.cut_off(reason_of(&error))),
+            Poll::Pending => self.flush_with(Bytes::new()).await?,
         }
         self.out.clear();
         if self.out.capacity() > OUT_KEPT_BYTES_MAX {
@@ -235,43 +341,43 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
     async fn write_all(&mut self, mut left: Chain<Bytes, Bytes>) -> Result<(), CloseReason> {
         while left.has_remaining() {
             let write = self.stream.write_buf(&mut left);
-            match timeout(self.node.limits.idle, write).await {
-                Ok(Ok(0)) => return Err(CloseReason::Broken),
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => return Err(reason_of(&error)),
-                Err(_) => return Err(CloseReason::Idle),
-            }
+            let reason = match timeout(self.node.limits.idle, write).await {
+                Ok(Ok(0)) => CloseReason::Broken,
+                Ok(Ok(_)) => continue,
+                Ok(Err(error)) => reason_of(&error),
+                Err(_) => CloseReason::Idle,
+            };
+            return Err(self.cut_off(reason));
         }
         Ok(())
     }
 
-    /// Notes one answered request, to be counted with the others of the burst.
-    fn note(&mut self, api: Api) {
+    /// Nothing can be written any more, so nothing is waited for.
+    fn cut_off(&mut self, reason: CloseReason) -> CloseReason {
+        self.out.clear();
+        self.waiting.clear();
+        reason
+    }
+
+    /// Notes one answered request, to be counted with the others.
+    fn note(&mut self, asked: Asked) {
         match self.answered.last_mut() {
-            Some((last, n)) if *last == api => *n += 1,
-            _ => self.answered.push((api, 1)),
+            Some((api, since, n)) if *api == asked.api && *since == asked.since => *n += 1,
+            _ => self.answered.push((asked.api, asked.since, 1)),
         }
     }
 
     /// Counts the noted requests as answered now.
-    fn count(&mut self, since: Now) {
+    fn count(&mut self) {
         if self.answered.is_empty() {
             return;
         }
-        let ms = self.node.clock.now().tick.since_ms(since.tick);
+        let now = self.node.clock.now().tick;
+        self.active = now;
         let requests = self.node.metrics.requests(self.number);
-        for (api, n) in self.answered.drain(..) {
-            requests.api(api).record(ms, n);
+        for (api, since, n) in self.answered.drain(..) {
+            requests.api(api).record(now.since_ms(since), n);
         }
-    }
-}
-
-/// One of a bounded number, given back when dropped.
-pub(super) struct Taken<'a>(pub(super) &'a Gauge);
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        self.0.add(-1);
     }
 }
 
@@ -286,18 +392,12 @@ fn cost(api: Api, bytes: usize) -> usize {
 }
 
 /// Writes the length of what follows `start` into its first four bytes.
-fn patch_length(out: &mut [u8], start: usize) -> bool {
-    let Some(frame) = out.get_mut(start..) else {
-        return false;
-    };
-    let Some((prefix, body)) = frame.split_first_chunk_mut::<4>() else {
-        return false;
-    };
-    let Ok(length) = i32::try_from(body.len()) else {
-        return false;
-    };
+fn patch_length(out: &mut [u8], start: usize) -> Result<(), CloseReason> {
+    let frame = out.get_mut(start..).unwrap_or_default();
+    let (prefix, body) = frame.split_first_chunk_mut().ok_or(CloseReason::Broken)?;
+    let length = i32::try_from(body.len()).map_err(|_| CloseReason::Broken)?;
     *prefix = length.to_be_bytes();
-    true
+    Ok(())
 }
 
 /// A peer that goes away is no fault, whichever way it goes.

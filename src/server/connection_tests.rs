@@ -12,6 +12,7 @@ use super::connection::Connection;
 use super::listener::Node;
 use super::service::Peer;
 use super::testing::{Counting, Script, ask, is_closed, request, response};
+use super::waiting::{BYTES_MAX, REQUESTS_MAX};
 use crate::config::{Config, ConfigBuilder};
 use crate::metrics::{Api, CloseReason, Metrics};
 use crate::time::ManualClock;
@@ -20,7 +21,7 @@ struct World {
     node: Arc<Node<Script>>,
     clock: ManualClock,
     writes: Arc<AtomicUsize>,
-    _stop: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
 }
 
 impl World {
@@ -38,7 +39,7 @@ impl World {
             node: Arc::new(node),
             clock,
             writes: Arc::default(),
-            _stop: stop,
+            stop,
         }
     }
 
@@ -335,4 +336,212 @@ async fn without_a_limit_silence_is_for_ever() {
     settle().await;
     world.pass(30 * 24 * 3_600_000).await;
     assert_eq!(ask(&mut client, b'e', "alive").await, "alive");
+}
+
+#[tokio::test]
+async fn requests_that_overlap_are_carried_out_at_once_and_answered_in_order_with_one_write() {
+    let world = World::new();
+    let (mut client, _task) = world.connect(1 << 16);
+    let burst = [
+        request(b'O', "1"),
+        request(b'O', "2"),
+        request(b'P', "3"),
+        request(b'N', "none"),
+        request(b'O', "4"),
+    ];
+    client.write_all(&burst.concat()).await.unwrap();
+    settle().await;
+    assert_eq!(world.node.service.calls(), 5);
+    // What was answered at once waits for its turn, too, but for nothing of the node's.
+    assert_eq!((world.parked(), world.writes()), (3, 0));
+    for echo in ["4", "2"] {
+        world.node.service.allow(echo);
+        settle().await;
+    }
+    assert_eq!((world.parked(), world.writes()), (3, 0));
+    world.node.service.allow("1");
+    for echo in ["1", "2", "3", "4"] {
+        assert_eq!(response(&mut client).await, echo);
+    }
+    assert_eq!((world.parked(), world.writes()), (0, 1));
+    let heartbeats = world.node.metrics.requests(0).api(Api::Heartbeat);
+    assert_eq!(heartbeats.count(), 5);
+}
+
+#[tokio::test]
+async fn what_does_not_overlap_waits_for_all_before_it_and_all_behind_it_wait_for_it() {
+    for what in [b'e', b'n', b'f'] {
+        let world = World::new();
+        let (mut client, _task) = world.connect(1 << 16);
+        let burst = [
+            request(b'O', "1"),
+            request(b'O', "2"),
+            request(what, "between"),
+            request(b'O', "3"),
+        ];
+        client.write_all(&burst.concat()).await.unwrap();
+        settle().await;
+        assert_eq!(world.node.service.calls(), 2);
+        world.node.service.allow("2");
+        settle().await;
+        assert_eq!(world.node.service.calls(), 2);
+        world.node.service.allow("1");
+        settle().await;
+        assert_eq!(world.node.service.calls(), 4);
+        world.node.service.allow("3");
+        for echo in ["1", "2", "between", "3"] {
+            if echo != "between" || what != b'n' {
+                assert_eq!(response(&mut client).await, echo);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_overlaps_waits_for_a_request_before_it_that_does_not() {
+    let world = World::new();
+    let (mut client, _task) = world.connect(1 << 16);
+    let burst = [request(b'w', "join"), request(b'P', "commit")];
+    client.write_all(&burst.concat()).await.unwrap();
+    settle().await;
+    assert_eq!(world.node.service.calls(), 1);
+    world.node.service.release.send_replace(true);
+    assert_eq!(response(&mut client).await, "join");
+    assert_eq!(response(&mut client).await, "commit");
+}
+
+#[tokio::test]
+async fn requests_that_overlap_are_read_while_others_wait() {
+    let world = World::new();
+    let (mut client, _task) = world.connect(1 << 16);
+    for n in 1..=3 {
+        client.write_all(&request(b'O', "late")).await.unwrap();
+        settle().await;
+        assert_eq!(world.node.service.calls(), n);
+    }
+    world.node.service.allow("late");
+    for _ in 0..3 {
+        assert_eq!(response(&mut client).await, "late");
+    }
+}
+
+#[tokio::test]
+async fn no_more_requests_of_one_connection_overlap_than_are_allowed() {
+    let long = "x".repeat(BYTES_MAX / 4);
+    for (request, allowed) in [
+        (request(b'O', "late"), REQUESTS_MAX),
+        (request(b'O', &long), 3),
+    ] {
+        let world = World::new();
+        let (mut client, _task) = world.connect(1 << 24);
+        client
+            .write_all(&request.repeat(2 * allowed))
+            .await
+            .unwrap();
+        settle().await;
+        assert_eq!(world.node.service.calls(), allowed);
+        world.node.service.allow("late");
+        world.node.service.allow(&long);
+        for _ in 0..2 * allowed {
+            response(&mut client).await;
+        }
+        assert_eq!(world.parked(), 0);
+    }
+}
+
+#[tokio::test]
+async fn at_the_limit_of_waiting_requests_one_that_overlaps_waits_for_those_before_it() {
+    let config = Config::builder().set("takhin.requests.parked.max", "1");
+    let world = World::with(config.unwrap());
+    let (mut first, _first) = world.connect(1 << 16);
+    let burst = [request(b'O', "1"), request(b'O', "2"), request(b'O', "3")];
+    first.write_all(&burst.concat()).await.unwrap();
+    settle().await;
+    assert_eq!((world.node.service.calls(), world.parked()), (2, 1));
+    let (mut second, refused) = world.connect(1 << 16);
+    second.write_all(&request(b'O', "refused")).await.unwrap();
+    assert_eq!(refused.await.unwrap(), CloseReason::ParkedMax);
+    for echo in ["1", "2", "3"] {
+        world.node.service.allow(echo);
+        assert_eq!(response(&mut first).await, echo);
+    }
+    assert_eq!(world.parked(), 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_closed_answers_what_overlapped_before() {
+    let bad = [request(b'C', ""), (-1_i32).to_be_bytes().to_vec()];
+    for bad in bad {
+        let world = World::new();
+        let (mut client, task) = world.connect(1 << 16);
+        let burst = [request(b'O', "1"), request(b'P', "2"), bad];
+        client.write_all(&burst.concat()).await.unwrap();
+        settle().await;
+        assert!(!task.is_finished());
+        world.node.service.allow("1");
+        assert_eq!(response(&mut client).await, "1");
+        assert_eq!(response(&mut client).await, "2");
+        assert!(is_closed(&mut client).await);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_only_stops_sending_gets_its_answers() {
+    let world = World::new();
+    let (mut client, task) = world.connect(1 << 16);
+    let burst = [request(b'O', "1"), request(b'O', "2")];
+    client.write_all(&burst.concat()).await.unwrap();
+    client.shutdown().await.unwrap();
+    settle().await;
+    world.node.service.allow("1");
+    world.node.service.allow("2");
+    assert_eq!(response(&mut client).await, "1");
+    assert_eq!(response(&mut client).await, "2");
+    assert_eq!(task.await.unwrap(), CloseReason::Peer);
+}
+
+#[tokio::test]
+async fn what_waits_of_a_connection_is_forgotten_with_it() {
+    let world = World::new();
+    let (mut client, task) = world.connect(1 << 16);
+    let burst = [request(b'O', "1"), request(b'O', "2")];
+    client.write_all(&burst.concat()).await.unwrap();
+    settle().await;
+    assert_eq!(world.parked(), 2);
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    assert_eq!(world.parked(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_requests_overlap_is_not_silent_while_they_wait() {
+    let world = World::with(Config::builder().connections_max_idle_ms(1_000));
+    let (mut client, task) = world.connect(1 << 16);
+    client.write_all(&request(b'O', "late")).await.unwrap();
+    for _ in 0..10 {
+        settle().await;
+        world.pass(1_000).await;
+    }
+    settle().await;
+    world.node.service.allow("late");
+    assert_eq!(response(&mut client).await, "late");
+    world.pass(999).await;
+    settle().await;
+    assert!(!task.is_finished());
+    world.pass(1).await;
+    assert_eq!(task.await.unwrap(), CloseReason::Idle);
+}
+
+#[tokio::test]
+async fn a_stop_answers_what_overlapped() {
+    let world = World::new();
+    let (mut client, task) = world.connect(1 << 16);
+    client.write_all(&request(b'O', "late")).await.unwrap();
+    settle().await;
+    world.stop.send_replace(true);
+    settle().await;
+    assert!(!task.is_finished());
+    world.node.service.allow("late");
+    assert_eq!(response(&mut client).await, "late");
+    assert_eq!(task.await.unwrap(), CloseReason::Shutdown);
 }

@@ -6,6 +6,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::frames::{FrameBudget, FrameMemory};
+use crate::wire::frame::LENGTH_BYTES;
 
 /// The bytes of one connection, cut into frames where they lie.
 ///
@@ -53,21 +54,17 @@ impl Input {
 
     /// The next frame; it counts as done with this call.
     pub(super) fn next_frame(&mut self, bytes_max: usize) -> Next<'_> {
-        let rest = &self.bytes[self.at..];
-        let Some((prefix, rest)) = rest.split_first_chunk() else {
-            return Next::Incomplete;
-        };
-        match usize::try_from(i32::from_be_bytes(*prefix)) {
-            Ok(length) if length <= bytes_max => {
-                if rest.len() < length {
-                    return Next::Incomplete;
-                }
-                self.at += prefix.len() + length;
-                self.is_paid = false;
-                Next::Frame(&rest[..length])
-            }
-            _ => Next::Refused,
+        let next = frame_at(&self.bytes, self.at, bytes_max);
+        if let Next::Frame(frame) = next {
+            self.at += LENGTH_BYTES + frame.len();
+            self.is_paid = false;
         }
+        next
+    }
+
+    /// The frame that is next; it stays that.
+    pub(super) fn peek_frame(&self, bytes_max: usize) -> Next<'_> {
+        frame_at(&self.bytes, self.at, bytes_max)
     }
 
     /// Reads once. To be called when the next frame is incomplete; gives the number of bytes, 0 at
@@ -151,6 +148,21 @@ impl Input {
 
 /// What an idle connection holds: enough for a burst of heartbeats.
 const ROOM_BYTES_MIN: usize = 4 * 1024;
+/// What the bytes from `at` on are.
+#[inline]
+fn frame_at(bytes: &[u8], at: usize, bytes_max: usize) -> Next<'_> {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let Some((prefix, rest)) = rest.split_first_chunk::<LENGTH_BYTES>() else {
+        return Next::Incomplete;
+    };
+    match usize::try_from(i32::from_be_bytes(*prefix)) {
+        Ok(length) if length <= bytes_max => {
+            rest.get(..length).map_or(Next::Incomplete, Next::Frame)
+        }
+        _ => Next::Refused,
+    }
+}
+
 /// What one read brings at most, but for a large frame; bounds how far reading runs ahead.
 const ROOM_BYTES_MAX: usize = 64 * 1024;
 /// A larger buffer is given back when what it holds and needs fits into this.

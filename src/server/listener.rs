@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::connection::{Connection, Taken};
+use super::connection::Connection;
 use super::frames::FrameBudget;
 use super::service::{Peer, Service};
 use crate::config::Config;
@@ -58,6 +59,20 @@ impl<S: Service> Server<S> {
     /// The service that is served.
     pub fn service(&self) -> &S {
         &self.node.service
+    }
+
+    /// Serves a connection that the host has taken itself, over whatever carries bytes, as those
+    /// of the listeners are served; `None`: there are as many as there may be. It ends by itself
+    /// when the server is told to stop, which does not wait for it.
+    pub fn serve<I>(
+        &self,
+        stream: I,
+        peer: Peer,
+    ) -> Option<impl Future<Output = CloseReason> + Send + use<S, I>>
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        Some(Place::take(&self.node)?.serve(stream, Ok(peer)))
     }
 
     /// Stops in at most `within`, and says whether every connection came to its own end:
@@ -135,6 +150,51 @@ impl<S> Node<S> {
     }
 }
 
+/// One of the connections that there may be, given back when dropped.
+struct Place<S> {
+    node: Arc<Node<S>>,
+    number: usize,
+}
+
+impl<S: Service> Place<S> {
+    /// A place with its running number; `None`: all are taken.
+    fn take(node: &Arc<Node<S>>) -> Option<Self> {
+        let server = node.metrics.server();
+        if !server.connections.try_take(node.limits.connections_max) {
+            server.connections_refused.add(1);
+            return None;
+        }
+        server.connections_accepted.add(1);
+        Some(Self {
+            // Relaxed: only the number itself matters.
+            number: node.connections.fetch_add(1, Ordering::Relaxed),
+            node: Arc::clone(node),
+        })
+    }
+
+    /// Serves a connection in this place until it ends.
+    async fn serve<I>(self, stream: I, peer: io::Result<Peer>) -> CloseReason
+    where
+        I: AsyncRead + AsyncWrite + Unpin,
+    {
+        let reason = match peer {
+            Ok(peer) => {
+                let connection = Connection::new(&self.node, self.number, stream, &peer);
+                connection.run().await
+            }
+            Err(_) => CloseReason::Peer,
+        };
+        self.node.metrics.server().closed(reason).add(1);
+        reason
+    }
+}
+
+impl<S> Drop for Place<S> {
+    fn drop(&mut self) {
+        self.node.metrics.server().connections.add(-1);
+    }
+}
+
 /// The limits of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
@@ -194,23 +254,12 @@ fn open<S: Service>(
     stream: TcpStream,
     remote: SocketAddr,
 ) {
-    let server = node.metrics.server();
-    if !server.connections.try_take(node.limits.connections_max) {
-        server.connections_refused.add(1);
+    let Some(place) = Place::take(node) else {
         return;
-    }
-    server.connections_accepted.add(1);
-    // Relaxed: only the number itself matters.
-    let number = node.connections.fetch_add(1, Ordering::Relaxed);
-    let node = Arc::clone(node);
+    };
     connections.spawn(async move {
-        let server = node.metrics.server();
-        let _open = Taken(&server.connections);
-        let reason = match peer_of(&stream, remote) {
-            Ok(peer) => Connection::new(&node, number, stream, &peer).run().await,
-            Err(_) => CloseReason::Peer,
-        };
-        server.closed(reason).add(1);
+        let peer = peer_of(&stream, remote);
+        let reason = place.serve(stream, peer).await;
         tracing::debug!(%remote, reason = reason.label(), "connection closed");
     });
 }

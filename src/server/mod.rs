@@ -8,7 +8,7 @@
 //! What this room promises:
 //! - requests of one connection are carried out one after the other and answered in their order;
 //!   while one waits for its answer (a join), nothing more of that connection is read, and no other
-//!   connection notices;
+//!   connection notices; commits that follow each other share the syncs of the journal;
 //! - what one read brought is answered with one write;
 //! - frames, connections, waiting requests, silence and unread answers have limits, each counted
 //!   when it bites;
@@ -28,6 +28,7 @@ mod listener;
 mod offline;
 mod process;
 mod service;
+mod waiting;
 
 #[cfg(test)]
 mod connection_tests;

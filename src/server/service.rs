@@ -36,6 +36,11 @@ pub trait Service: Send + Sync + 'static {
         out: &mut Vec<u8>,
     ) -> Handled;
 
+    /// Whether a request may be carried out while others for which this is true wait for their
+    /// answers, and others while it waits, because nobody can tell. What is not that is carried
+    /// out alone.
+    fn overlaps(&self, frame: &[u8]) -> bool;
+
     /// The server stops: requests that wait must be answered now, and new ones refused.
     fn stop(&self);
 }
@@ -55,8 +60,8 @@ pub enum Handled {
     Done,
     /// The request has no response (produce with `acks=0`).
     NoReply,
-    /// The response comes later; nothing more of this connection is carried out before it. The
-    /// future is dropped if the connection ends first.
+    /// The response comes later; nothing more of this connection is carried out before it, but for
+    /// what [overlaps](Service::overlaps). The future is dropped if the connection ends first.
     Pending(Pin<Box<dyn Future<Output = Answer> + Send>>),
     /// The connection must be closed: the request is none, or none that is offered. What was
     /// answered before is still written.

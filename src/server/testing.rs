@@ -18,11 +18,15 @@ use crate::time::Now;
 /// `e` echo, `f` echo by a future that is ready, `w` echo when released, `l` the same a million
 /// bytes long, `s` never, `n` no reply, `x` a future without reply, `b` echo 100,000 bytes, `c`
 /// and anything else close.
+///
+/// In capitals what overlaps: `O` echo when that was allowed by name, `P` echo at once, `N` no
+/// reply, `C` close.
 #[derive(Debug)]
 pub(super) struct Script {
     pub(super) calls: AtomicUsize,
     pub(super) open: Arc<AtomicUsize>,
     pub(super) release: watch::Sender<bool>,
+    pub(super) allowed: watch::Sender<Vec<String>>,
 }
 
 impl Script {
@@ -31,7 +35,23 @@ impl Script {
             calls: AtomicUsize::new(0),
             open: Arc::default(),
             release: watch::Sender::new(false),
+            allowed: watch::Sender::default(),
         }
+    }
+
+    /// Lets the requests `O` of that echo be answered.
+    pub(super) fn allow(&self, echo: &str) {
+        self.allowed
+            .send_modify(|allowed| allowed.push(echo.to_owned()));
+    }
+
+    fn when_allowed(&self, echo: Vec<u8>) -> Handled {
+        let mut allowed = self.allowed.subscribe();
+        Handled::Pending(Box::pin(async move {
+            let is_it = |all: &Vec<String>| all.iter().any(|it| it.as_bytes() == echo);
+            allowed.wait_for(is_it).await.unwrap();
+            Answer::Reply(Bytes::from(echo))
+        }))
     }
 
     pub(super) fn calls(&self) -> usize {
@@ -69,7 +89,8 @@ impl Service for Script {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let echo = frame.get(3..).unwrap_or_default().to_vec();
         match frame.get(2) {
-            Some(b'e') => {
+            Some(b'O') => self.when_allowed(echo),
+            Some(b'e' | b'P') => {
                 out.extend_from_slice(&echo);
                 Handled::Done
             }
@@ -83,7 +104,7 @@ impl Service for Script {
             Some(b'w') => self.when_released(echo),
             Some(b'l') => self.when_released(vec![b'l'; 1_000_000]),
             Some(b's') => Handled::Pending(Box::pin(pending())),
-            Some(b'n') => {
+            Some(b'n' | b'N') => {
                 out.extend_from_slice(b"must not be seen");
                 Handled::NoReply
             }
@@ -93,6 +114,10 @@ impl Service for Script {
                 Handled::Close
             }
         }
+    }
+
+    fn overlaps(&self, frame: &[u8]) -> bool {
+        frame.get(2).is_some_and(u8::is_ascii_uppercase)
     }
 
     fn stop(&self) {

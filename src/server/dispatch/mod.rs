@@ -179,6 +179,10 @@ impl Service for Broker {
         })
     }
 
+    fn overlaps(&self, frame: &[u8]) -> bool {
+        frame.first_chunk() == Some(&ApiKey::OffsetCommit.number().to_be_bytes())
+    }
+
     fn stop(&self) {
         self.stopping.send_replace(true);
         self.engine.shutdown();
