@@ -34,7 +34,7 @@ impl Groups {
         let sizes = |group: &Group| group.facts.sizes();
         let before = place.and_then(|place| self.keyed(place)).map(sizes);
         let before = before.unwrap_or_default();
-        let after = self.change(place, record, now).map(|it| sizes(it));
+        let after = self.change(place, record, now).map(sizes);
         let after = after.unwrap_or_default();
         self.offsets = self.offsets + after.0 - before.0;
         self.pending = self.pending + after.1 - before.1;
