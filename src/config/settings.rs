@@ -149,7 +149,8 @@ settings! {
     /// The most transactional ids of the node; one more is refused until others expire.
     "takhin.transactional.ids.max" takhin_transactional_ids_max: u32 = 100_000, 1..=u32::MAX;
     /// The most requests of the node that wait for their answer at one time; at that number a
-    /// connection that sends one more is closed.
+    /// connection that sends one more is closed. At half of it commits of one connection wait for
+    /// each other.
     "takhin.requests.parked.max" takhin_requests_parked_max: u32 = 250_000, 1..=u32::MAX;
 }
 

@@ -469,6 +469,35 @@ async fn at_the_limit_of_waiting_requests_one_that_overlaps_waits_for_those_befo
 }
 
 #[tokio::test]
+async fn runs_that_overlap_leave_room_for_those_who_wait_for_one_answer() {
+    let config = Config::builder().set("takhin.requests.parked.max", "4");
+    let world = World::with(config.unwrap());
+    let (mut flood, _flood) = world.connect(1 << 16);
+    flood
+        .write_all(&request(b'O', "1").repeat(8))
+        .await
+        .unwrap();
+    settle().await;
+    // One that has no place of its own yet was carried out, and stops the run.
+    assert_eq!((world.node.service.calls(), world.parked()), (3, 2));
+    let (mut second, _second) = world.connect(1 << 16);
+    let (mut third, _third) = world.connect(1 << 16);
+    for client in [&mut second, &mut third] {
+        client.write_all(&request(b'w', "join")).await.unwrap();
+    }
+    settle().await;
+    assert_eq!(world.parked(), 4);
+    world.node.service.release.send_replace(true);
+    for client in [&mut second, &mut third] {
+        assert_eq!(response(client).await, "join");
+    }
+    world.node.service.allow("1");
+    for _ in 0..8 {
+        assert_eq!(response(&mut flood).await, "1");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_is_closed_answers_what_overlapped_before() {
     let bad = [request(b'C', ""), (-1_i32).to_be_bytes().to_vec()];
     for bad in bad {

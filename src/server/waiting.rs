@@ -89,9 +89,16 @@ impl<'a> Waiting<'a> {
     ///
     /// # Errors
     ///
-    /// Its answer, if the node has as many parked as it may have.
+    /// Its answer, if the node has as many parked as it may have, or half as many and others of
+    /// this connection wait already: runs leave room for those who wait for one answer.
     pub(super) fn park(&mut self, asked: Asked, answer: Later) -> Result<(), Later> {
-        if !self.parked.try_take(self.parked_max) {
+        // A run takes from the first half only: all others need one place each.
+        let max = if self.is_empty() {
+            self.parked_max
+        } else {
+            self.parked_max / 2
+        };
+        if !self.parked.try_take(max) {
             return Err(answer);
         }
         self.put(asked, State::Later(answer), true);
