@@ -59,6 +59,17 @@ fn fetched(body: &[u8]) -> i64 {
         .map_or(-1, |it| it.partitions[0].committed_offset)
 }
 
+/// A client that has sent three commits of its group, which wait.
+async fn three_commits() -> (World, Client) {
+    let world = World::new();
+    let mut client = world.connect();
+    client
+        .send_commits([commit("g", 1), commit("g", 2), commit("g", 3)])
+        .await;
+    settle().await;
+    (world, client)
+}
+
 #[tokio::test]
 async fn pipelined_commits_of_one_connection_are_in_one_round_of_the_journal() {
     let world = World::new();
@@ -220,12 +231,7 @@ async fn a_commit_that_is_refused_at_once_is_answered_in_its_place() {
 
 #[tokio::test]
 async fn commits_of_a_round_that_fails_are_refused_and_count_for_nothing() {
-    let world = World::new();
-    let mut client = world.connect();
-    client
-        .send_commits([commit("g", 1), commit("g", 2), commit("g", 3)])
-        .await;
-    settle().await;
+    let (world, mut client) = three_commits().await;
     world.journal.settle_first();
     settle().await;
     world.journal.settle(Err(Refusal::NotAvailable));
@@ -238,12 +244,7 @@ async fn commits_of_a_round_that_fails_are_refused_and_count_for_nothing() {
 
 #[tokio::test]
 async fn commits_of_a_round_that_takes_too_long_are_refused_in_order() {
-    let world = World::new();
-    let mut client = world.connect();
-    client
-        .send_commits([commit("g", 1), commit("g", 2), commit("g", 3)])
-        .await;
-    settle().await;
+    let (world, mut client) = three_commits().await;
     world.pass(5_000);
     for _ in 0..3 {
         assert_eq!(client.receive_codes().await, [COORDINATOR_NOT_AVAILABLE]);
