@@ -20,6 +20,7 @@ mod answers;
 mod doors;
 mod driver;
 mod event;
+mod filed;
 mod gate;
 mod hand_over;
 mod in_flight;

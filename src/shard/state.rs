@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::answers::Answers;
 use super::doors::Doors;
 use super::event::Event;
+use super::filed::Filed;
 use super::in_flight::InFlight;
 use super::limits::Limits;
 use super::notes;
@@ -49,7 +50,7 @@ pub(crate) struct ShardState {
     pub(super) id: ShardId,
     pub(super) shared: Arc<Shared>,
     pub(super) groups: Groups,
-    wheel: Wheel<Timer>,
+    wheel: Wheel<Filed>,
     doors: Doors,
     pub(super) answers: Answers,
     /// Requests that were held back and are now asked again, before any other.
@@ -74,7 +75,7 @@ pub(crate) struct ShardState {
     /// What this shard holds of the limits that all shards share.
     pub(super) taken: Counts,
     pub(super) fx: Vec<Effect>,
-    fired: Vec<Timer>,
+    fired: Vec<Filed>,
     /// Armed for no later than the step that armed them; at most one a seat and three a group.
     due: VecDeque<Timer>,
 }
@@ -233,7 +234,7 @@ impl ShardState {
             let mut fired = std::mem::take(&mut self.fired);
             more = self.wheel.advance(heard_until, max, &mut fired);
             for timer in fired.drain(..) {
-                self.fire(timer, heard_until, now);
+                self.fire(timer.into(), heard_until, now);
             }
             self.fired = fired;
         }
@@ -361,9 +362,10 @@ impl ShardState {
         let living = self.groups.seats() + 3 * self.groups.len();
         if self.wheel.len() > 2 * living + 1_024 {
             let groups = &self.groups;
-            self.wheel.retain(|timer| groups.is_current(*timer));
+            self.wheel
+                .retain(|timer| groups.is_current((*timer).into()));
         }
-        if self.wheel.insert(at, timer).is_err() {
+        if self.wheel.insert(at, timer.into()).is_err() {
             tracing::error!(shard = self.id.0, "the wheel is full");
         }
     }

@@ -5,14 +5,15 @@
 //!        [ .. ] [ .. ] [    ] [ .. ]  ...  [ .. ]
 //!                 ^ walked     ^ next
 //!   A deadline belongs to the first step that does not begin before it, and that step to the
-//!   slot `step % slots`. Each entry keeps its step, so a deadline any number of turns ahead
-//!   waits in its slot. Each slot knows its earliest step, so that a slot in which nothing is
-//!   due yet is passed over without a look at its entries.
+//!   slot `step % slots` and the turn `step / slots`. Each entry keeps its turn, so a deadline any
+//!   number of turns ahead waits in its slot. Each slot knows its earliest step, so that a slot in
+//!   which nothing is due yet is passed over without a look at its entries.
 //! ```
 //!
 //! - One owner, plain vectors, no clock: the time is an argument.
 //! - There is no cancel. A payload carries a guard of its owner's (a sequence number, a slab
 //!   generation), and one that is stale is ignored by whoever receives it.
+//! - A turn is counted in 32 bits: at 82 s each, 11,000 years. A deadline after that never fires.
 //! - The order of what fires in one call is deterministic, and is not the order of deadlines.
 
 use std::fmt;
@@ -21,7 +22,7 @@ use super::Tick;
 
 /// A slot that has emptied keeps its memory up to this many entries.
 ///
-/// Of 8,192 slots with 24-byte entries that is 6 MiB at most, whatever bursts went through.
+/// Of 8,192 slots with 16-byte entries that is 4 MiB at most, whatever bursts went through.
 const KEPT_ENTRIES: usize = 32;
 
 /// The measures of a wheel.
@@ -87,22 +88,30 @@ struct Slot<T> {
     entries: Vec<Entry<T>>,
 }
 
+/// 16 bytes with a payload of 12: most of what a wheel takes is these.
 #[derive(Clone, Copy, Debug)]
 struct Entry<T> {
-    step: u64,
+    /// Of which turn its step is; [`NEVER`]: of none that will come.
+    turn: u32,
     payload: T,
 }
+
+/// The turn of a deadline that is too far away to be counted.
+const NEVER: u32 = u32::MAX;
+
+/// The step of such a deadline: after every other, and no time reaches it.
+const STEP_NEVER: u64 = u64::MAX - 1;
 
 /// A walk within a slot that ran out of its budget.
 #[derive(Clone, Copy, Debug)]
 struct Cut {
     /// Entries before this index were looked at and stay.
     at: usize,
-    /// Smallest step among those that stay.
-    earliest: u64,
-    /// Whole turns between the slot's step and the target of the walk: if it has grown by the
-    /// time that the walk goes on, some of those that stayed may be due.
-    turns: u64,
+    /// The first turn among those that stay.
+    earliest: u32,
+    /// The last turn that was due: if it is a later one by the time that the walk goes on, some
+    /// of those that stayed may be due.
+    due: u32,
 }
 
 impl<T: Copy> Wheel<T> {
@@ -165,9 +174,15 @@ impl<T: Copy> Wheel<T> {
             return Ok(());
         }
         let index = self.index_of(step);
+        let turn = self.turn_of(step);
+        let step = self.step_of(index, turn);
         let slot = &mut self.slots[index];
         slot.earliest = slot.earliest.min(step);
-        slot.entries.push(Entry { step, payload });
+        if slot.entries.len() == slot.entries.capacity() {
+            // By a quarter, not by doubling: slots are what a wheel of many members consists of.
+            slot.entries.reserve_exact(4.max(slot.entries.len() / 4));
+        }
+        slot.entries.push(Entry { turn, payload });
         self.earliest = self.earliest.map(|earliest| earliest.min(step));
         self.occupied[index / 64] |= 1 << (index % 64);
         Ok(())
@@ -202,7 +217,11 @@ impl<T: Copy> Wheel<T> {
                 self.walked = step;
                 continue;
             }
-            if !self.walk_slot(index, (target - step) / turn, target, &mut budget, fired) {
+            // Of the slot's turns up to the target; the step walked to is one of them.
+            let due = self
+                .turn_of(step + (target - step) / turn * turn)
+                .min(NEVER - 1);
+            if !self.walk_slot(index, due, &mut budget, fired) {
                 return true;
             }
             self.walked = step;
@@ -219,10 +238,13 @@ impl<T: Copy> Wheel<T> {
         // A walk that was cut off begins anew: what it has fired is gone, the rest is looked at.
         self.cut = None;
         self.earliest = None;
-        for (index, slot) in self.slots.iter_mut().enumerate() {
+        for index in 0..self.slots.len() {
+            let slot = &mut self.slots[index];
             slot.entries.retain(|entry| keep(&entry.payload));
-            let steps = slot.entries.iter().map(|entry| entry.step);
-            slot.earliest = steps.min().unwrap_or(u64::MAX);
+            let first = slot.entries.iter().map(|entry| entry.turn).min();
+            let earliest = first.map_or(u64::MAX, |turn| self.step_of(index, turn));
+            let slot = &mut self.slots[index];
+            slot.earliest = earliest;
             self.len += slot.entries.len();
             if slot.entries.is_empty() {
                 self.occupied[index / 64] &= !(1 << (index % 64));
@@ -249,46 +271,44 @@ impl<T: Copy> Wheel<T> {
         (step != u64::MAX).then(|| Tick(step.saturating_mul(self.config.tick_ms)))
     }
 
-    /// Takes from one slot what is due; `false` if the budget ended before the slot did.
+    /// Takes from one slot what is due, up to that turn; `false` if the budget ended before the
+    /// slot did.
     fn walk_slot(
         &mut self,
         index: usize,
-        turns: u64,
-        target: u64,
+        due: u32,
         budget: &mut usize,
         fired: &mut Vec<T>,
     ) -> bool {
         let (mut at, mut earliest) = match self.cut.take() {
-            Some(cut) if cut.turns == turns => (cut.at, cut.earliest),
-            _ => (0, u64::MAX),
+            Some(cut) if cut.due == due => (cut.at, cut.earliest),
+            _ => (0, NEVER),
         };
         self.earliest = None;
-        let slot = &mut self.slots[index];
-        while at < slot.entries.len() {
+        let entries = &mut self.slots[index].entries;
+        while at < entries.len() {
             if *budget == 0 {
-                self.cut = Some(Cut {
-                    at,
-                    earliest,
-                    turns,
-                });
+                self.cut = Some(Cut { at, earliest, due });
                 return false;
             }
             *budget -= 1;
-            let step = slot.entries[at].step;
-            if step <= target {
-                fired.push(slot.entries.swap_remove(at).payload);
+            let turn = entries[at].turn;
+            if turn <= due {
+                fired.push(entries.swap_remove(at).payload);
                 self.len -= 1;
             } else {
-                earliest = earliest.min(step);
+                earliest = earliest.min(turn);
                 at += 1;
             }
         }
-        slot.earliest = earliest;
-        if slot.entries.is_empty() {
+        if entries.is_empty() {
             self.occupied[index / 64] &= !(1 << (index % 64));
-            if slot.entries.capacity() > KEPT_ENTRIES {
-                slot.entries = Vec::new();
+            if entries.capacity() > KEPT_ENTRIES {
+                *entries = Vec::new();
             }
+            self.slots[index].earliest = u64::MAX;
+        } else {
+            self.slots[index].earliest = self.step_of(index, earliest);
         }
         true
     }
@@ -325,6 +345,19 @@ impl<T: Copy> Wheel<T> {
             step = step.checked_add(64 - (index as u64 % 64))?;
         }
         None
+    }
+
+    /// The turn of a step.
+    fn turn_of(&self, step: u64) -> u32 {
+        u32::try_from(step / self.config.slots as u64).unwrap_or(NEVER)
+    }
+
+    /// The step of an entry of that slot.
+    fn step_of(&self, index: usize, turn: u32) -> u64 {
+        if turn == NEVER {
+            return STEP_NEVER;
+        }
+        u64::from(turn) * self.config.slots as u64 + index as u64
     }
 
     #[expect(
@@ -449,6 +482,11 @@ mod tests {
         assert_eq!(wheel.next_deadline(), Some(Tick(u64::MAX)));
         assert!(fire(&mut wheel, u64::MAX / 2).is_empty());
         assert_eq!(wheel.len(), 1);
+    }
+
+    #[test]
+    fn an_entry_takes_little_more_than_its_payload() {
+        assert_eq!(size_of::<Entry<[u32; 3]>>(), 16);
     }
 
     #[test]
