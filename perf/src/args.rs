@@ -6,6 +6,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args as Flags, Parser, Subcommand, ValueEnum};
 
 use crate::compare::{Peer, load_names};
+use crate::fairness::{DisturbArgs, FairnessArgs};
 
 /// Loads on a coordinator.
 #[derive(Parser, Debug)]
@@ -33,6 +34,11 @@ pub(crate) enum Load {
     Store(StoreArgs),
     /// What groups and offsets take of the memory.
     Memory(MemoryArgs),
+    /// What others feel of one who disturbs.
+    Fairness(FairnessArgs),
+    /// One who disturbs, for `fairness`.
+    #[command(hide = true)]
+    Disturb(DisturbArgs),
     /// Ours and its peers side by side, with a report and plots.
     Compare(CompareArgs),
 }
@@ -44,7 +50,8 @@ impl Load {
             Self::InProcess { load } => load.args().json,
             Self::Store(args) => args.json,
             Self::Memory(args) => args.json,
-            Self::Compare(_) => false,
+            Self::Fairness(args) => args.json,
+            Self::Disturb(_) | Self::Compare(_) => false,
         }
     }
 }
@@ -234,6 +241,6 @@ pub(crate) enum By {
     Names,
 }
 
-fn between(min: u64, max: u64) -> RangedU64ValueParser {
+pub(crate) fn between(min: u64, max: u64) -> RangedU64ValueParser {
     RangedU64ValueParser::new().range(min..=max)
 }

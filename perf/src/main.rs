@@ -4,6 +4,7 @@
 //! cargo run --release -p perf -- heartbeats --spawn --seconds 10 --rate 20000
 //! cargo run --release -p perf -- commits --bootstrap 127.0.0.1:9092 --server-pid 4711 --json
 //! cargo run --release -p perf -- compare --quick
+//! cargo run --release -p perf -- fairness
 //! cargo run --release -p perf -- in-process heartbeats --by names --members 1000000
 //! cargo run --release -p perf -- store
 //! cargo run --release -p perf -- memory
@@ -23,6 +24,7 @@ mod args;
 mod clock;
 mod compare;
 mod failure;
+mod fairness;
 mod figures;
 mod in_process;
 mod machine;
@@ -30,6 +32,7 @@ mod memory;
 #[cfg(feature = "flamegraph")]
 mod profile;
 mod report;
+mod sched;
 mod server;
 mod store;
 mod wire;
@@ -83,6 +86,14 @@ fn run(args: &Args) -> Result<String, Failure> {
         Load::InProcess { load } => in_process::run(load).map(of_load),
         Load::Store(args) => store::run(args).map(of_figures),
         Load::Memory(args) => memory::run(args).map(of_figures),
+        Load::Fairness(args) => fairness::run(args).map(|table| {
+            if as_json {
+                pretty(&table.to_json())
+            } else {
+                table.to_table()
+            }
+        }),
+        Load::Disturb(args) => fairness::disturb(args).map(|()| String::new()),
         Load::Compare(args) => compare::run(args).map(|()| String::new()),
     }
 }

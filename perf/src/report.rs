@@ -8,6 +8,7 @@ use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 use takhin_coordinator::wire::ErrorCode;
 
+use crate::failure::Failure;
 use crate::machine::Machine;
 
 /// A histogram of nanoseconds, three digits exact, up to a minute; more counts as a minute.
@@ -22,6 +23,19 @@ pub(crate) fn record(into: &mut Histogram<u64>, latency: Duration) {
 
 /// The answers that said no, by code.
 pub(crate) type Errors = BTreeMap<i16, u64>;
+
+/// Work that was refused is not compared with work that was done.
+pub(crate) fn refuse_errors(errors: &Errors) -> Result<(), Failure> {
+    match errors.first_key_value() {
+        None => Ok(()),
+        Some((code, count)) => {
+            let code = ErrorCode(*code);
+            Err(Failure::new(format!(
+                "{count} requests were refused: {code}"
+            )))
+        }
+    }
+}
 
 /// CPU time of a process during the run.
 #[derive(Clone, Copy, Debug)]

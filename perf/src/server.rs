@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -30,9 +31,15 @@ impl Server {
     /// Groups wait 100 ms instead of three seconds for their first members, unless `settings`
     /// says otherwise: that is how long each takes to form.
     pub(crate) fn spawn(settings: &[String]) -> Result<Self, Failure> {
+        Self::spawn_with(settings, &[])
+    }
+
+    /// The same with more flags.
+    pub(crate) fn spawn_with(settings: &[String], flags: &[&str]) -> Result<Self, Failure> {
         let binary = binary()?;
         let mut command = Command::new(&binary);
         command.args(["serve", "--listen", "127.0.0.1:0"]);
+        command.args(flags);
         command.args(["--set", "group.initial.rebalance.delay.ms=100"]);
         for setting in settings {
             command.args(["--set", setting]);
@@ -86,6 +93,18 @@ impl Process {
             .map_err(|error| Failure::new(format!("{name}: {error}")))
     }
 
+    /// One that is talked to by its input and output, which are piped.
+    pub(crate) fn start_talking(
+        command: &mut Command,
+    ) -> Result<(Self, ChildStdin, ChildStdout), Failure> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = child.map_err(|error| Failure::new(format!("{name}: {error}")))?;
+        let pipes = child.stdin.take().zip(child.stdout.take());
+        let (input, output) = pipes.expect("both are piped");
+        Ok((Self(child), input, output))
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.0.id()
     }
@@ -125,6 +144,18 @@ pub(crate) fn binary() -> Result<PathBuf, Failure> {
         "{} is not there: build the server in the same profile, or name it by TAKHIN_BIN",
         beside.display()
     )))
+}
+
+/// Ports that were free a moment ago.
+pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N], Failure> {
+    let mut held = Vec::new();
+    let mut ports = [0; N];
+    for port in &mut ports {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        *port = listener.local_addr()?.port();
+        held.push(listener);
+    }
+    Ok(ports)
 }
 
 /// Units of CPU time in `/proc/PID/stat`, a second: fixed on Linux.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use takhin_coordinator::wire::{ApiKey, RequestHeader, frame};
 
 use crate::clock;
 use crate::failure::Failure;
-use crate::server::{Process, binary};
+use crate::server::{Process, binary, free_ports};
 
 /// A server.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, clap::ValueEnum)]
@@ -215,18 +215,6 @@ fn first_answer(address: SocketAddr) -> Result<(), Failure> {
     stream.write_all(&question)?;
     let mut length = [0; frame::LENGTH_BYTES];
     Ok(stream.read_exact(&mut length)?)
-}
-
-/// Ports that were free a moment ago.
-fn free_ports<const N: usize>() -> Result<[u16; N], Failure> {
-    let mut held = Vec::new();
-    let mut ports = [0; N];
-    for port in &mut ports {
-        let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        *port = listener.local_addr()?.port();
-        held.push(listener);
-    }
-    Ok(ports)
 }
 
 /// What Kafka's own start script gives the virtual machine.

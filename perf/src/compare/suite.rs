@@ -13,7 +13,7 @@ use super::loads::{
 use super::peer::{Peer, Running, live_heap_bytes};
 use crate::clock;
 use crate::failure::Failure;
-use crate::report::{Errors, as_f64};
+use crate::report::{as_f64, refuse_errors};
 use crate::server::{cpu_seconds, resident_bytes};
 use crate::wire::Kind;
 use crate::wire::closed::{self, Closed, Closing};
@@ -306,19 +306,6 @@ fn of_closing(closing: &Closing) -> Vec<(String, f64)> {
         ("p50_us".into(), us(50.0)),
         ("p99_us".into(), us(99.0)),
     ]
-}
-
-/// Work that was refused is not compared with work that was done.
-fn refuse_errors(errors: &Errors) -> Result<(), Failure> {
-    match errors.first_key_value() {
-        None => Ok(()),
-        Some((code, count)) => {
-            let code = takhin_coordinator::wire::ErrorCode(*code);
-            Err(Failure::new(format!(
-                "{count} requests were refused: {code}"
-            )))
-        }
-    }
 }
 
 async fn within<T>(

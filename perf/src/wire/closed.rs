@@ -76,25 +76,12 @@ pub(crate) async fn load(
     members: &[Member],
     server: u32,
 ) -> Result<Closing, Failure> {
-    let requests = Rc::new(Requests::new(closed.kind, members, closed.partitions));
-    let start = clock::now();
-    let counts_from = start + closed.warmup;
-    let counted = Rc::new(RefCell::new(Counted::new(counts_from)));
+    let counts_from = clock::now() + closed.warmup;
+    let until = counts_from + closed.length;
+    let (open, counted) = lanes(closed, address, members, counts_from).await?;
     let mut lanes = JoinSet::new();
-    for connection in 0..closed.connections {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let lane = Lane {
-            closed: *closed,
-            connection,
-            until: counts_from + closed.length,
-            requests: Rc::clone(&requests),
-            counted: Rc::clone(&counted),
-            sent_at: VecDeque::new(),
-            sent: 0,
-            answered: 0,
-        };
-        lanes.spawn_local(lane.run(stream));
+    for mut lane in open {
+        lanes.spawn_local(async move { lane.run_until(until).await });
     }
     let reading = || -> Result<(f64, f64, u64, Instant), Failure> {
         let of = |pid| cpu_seconds(pid).ok_or_else(|| Failure::new("the server is gone"));
@@ -123,9 +110,36 @@ pub(crate) async fn load(
     })
 }
 
+/// The connections of a load, and what they count together, from that moment on.
+pub(super) async fn lanes(
+    closed: &Closed,
+    address: &str,
+    members: &[Member],
+    counts_from: Instant,
+) -> Result<(Vec<Lane>, Rc<RefCell<Counted>>), Failure> {
+    let requests = Rc::new(Requests::new(closed.kind, members, closed.partitions));
+    let counted = Rc::new(RefCell::new(Counted::new(counts_from)));
+    let mut lanes = Vec::new();
+    for connection in 0..closed.connections {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        lanes.push(Lane {
+            closed: *closed,
+            connection,
+            stream,
+            requests: Rc::clone(&requests),
+            counted: Rc::clone(&counted),
+            sent_at: VecDeque::new(),
+            sent: 0,
+            answered: 0,
+        });
+    }
+    Ok((lanes, counted))
+}
+
 /// What the answers on all connections have shown.
 #[derive(Debug)]
-struct Counted {
+pub(super) struct Counted {
     /// Those of the warm-up too.
     answered: u64,
     errors: Errors,
@@ -146,10 +160,10 @@ impl Counted {
 
 /// A connection.
 #[derive(Debug)]
-struct Lane {
+pub(super) struct Lane {
     closed: Closed,
     connection: u64,
-    until: Instant,
+    stream: TcpStream,
     requests: Rc<Requests>,
     counted: Rc<RefCell<Counted>>,
     /// When each request in flight was sent: answers come in the order of the requests.
@@ -159,17 +173,18 @@ struct Lane {
 }
 
 impl Lane {
-    async fn run(mut self, mut stream: TcpStream) -> Result<(), Failure> {
+    /// Sends until then, and waits for the last answer.
+    pub(super) async fn run_until(&mut self, until: Instant) -> Result<(), Failure> {
         let mut out = Vec::new();
         let mut buffer = Vec::with_capacity(16 * 1024);
         loop {
-            self.fill(&mut out);
-            stream.write_all(&out).await?;
+            self.fill(&mut out, until);
+            self.stream.write_all(&out).await?;
             out.clear();
             if self.sent_at.is_empty() {
                 return Ok(());
             }
-            if stream.read_buf(&mut buffer).await? == 0 {
+            if self.stream.read_buf(&mut buffer).await? == 0 {
                 return Err(Failure::new("closed by the server"));
             }
             let read = self.answers(&buffer)?;
@@ -177,10 +192,10 @@ impl Lane {
         }
     }
 
-    /// As many requests as may be in flight, until the end.
-    fn fill(&mut self, out: &mut Vec<u8>) {
+    /// As many requests as may be in flight, until then.
+    fn fill(&mut self, out: &mut Vec<u8>, until: Instant) {
         let now = clock::now();
-        while now < self.until && self.sent - self.answered < self.closed.in_flight {
+        while now < until && self.sent - self.answered < self.closed.in_flight {
             let number = self.sent * self.closed.connections + self.connection;
             self.requests.append(out, number, self.sent);
             self.sent_at.push_back(now);

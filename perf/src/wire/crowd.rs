@@ -7,10 +7,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-
 use super::forming::Former;
 use super::life::{Life, Roll};
+use super::together::all;
 use super::versions::refuse_older_servers;
 use crate::clock;
 use crate::failure::Failure;
@@ -41,6 +40,28 @@ impl Crowd {
     /// Forms the group and rebalances it, from within a `LocalSet`.
     pub(crate) async fn run(&self, former: &Former, server: u32) -> Result<Crowded, Failure> {
         let cpu = || cpu_seconds(server).ok_or_else(|| Failure::new("the server is gone"));
+        let mut gathered = self.gather(former).await?;
+        let (cpu_before, start) = (cpu()?, clock::now());
+        gathered.join().await?;
+        let join = clock::now().saturating_duration_since(start);
+        let join_cpu = cpu()? - cpu_before;
+        let cpu_before = cpu()?;
+        let mut rebalances = Vec::new();
+        for _ in 0..self.rebalances {
+            let start = clock::now();
+            gathered.rebalance().await?;
+            rebalances.push(clock::now().saturating_duration_since(start));
+        }
+        Ok(Crowded {
+            join,
+            rebalances,
+            join_cpu,
+            rebalances_cpu: cpu()? - cpu_before,
+        })
+    }
+
+    /// Connects them; nobody has joined yet.
+    pub(super) async fn gather(&self, former: &Former) -> Result<Gathered, Failure> {
         drop(former.prepare().await?);
         let group = former.group(0);
         let roll = Rc::new(Roll::new(self.members));
@@ -51,42 +72,30 @@ impl Crowd {
             refuse_older_servers(&mut socket).await?;
             lives.push(Life::new(socket, &group, self.session_ms, at, &roll));
         }
-        let (cpu_before, start) = (cpu()?, clock::now());
-        lives = all(lives, async |life| life.take_id().await).await?;
-        lives = all(lives, async |life| life.until_at_rest().await).await?;
-        let join = clock::now().saturating_duration_since(start);
-        let join_cpu = cpu()? - cpu_before;
-        let cpu_before = cpu()?;
-        let mut rebalances = Vec::new();
-        for _ in 0..self.rebalances {
-            for life in &mut lives {
-                life.change_subscription();
-            }
-            let start = clock::now();
-            lives = all(lives, async |life| life.until_at_rest().await).await?;
-            rebalances.push(clock::now().saturating_duration_since(start));
-        }
-        Ok(Crowded {
-            join,
-            rebalances,
-            join_cpu,
-            rebalances_cpu: cpu()? - cpu_before,
-        })
+        Ok(Gathered(lives))
     }
 }
 
-/// Lets all members do the same at once, and waits for all of them; the first failure ends it.
-async fn all<F>(lives: Vec<Life>, step: F) -> Result<Vec<Life>, Failure>
-where
-    F: AsyncFn(&mut Life) -> Result<(), Failure> + Copy + 'static,
-{
-    let mut steps = JoinSet::new();
-    for mut life in lives {
-        steps.spawn_local(async move { step(&mut life).await.map(|()| life) });
+/// The members of one group.
+#[derive(Debug)]
+pub(super) struct Gathered(Vec<Life>);
+
+impl Gathered {
+    /// All join, until they are at rest.
+    pub(super) async fn join(&mut self) -> Result<(), Failure> {
+        let lives = std::mem::take(&mut self.0);
+        let lives = all(lives, async |life: &mut Life| life.take_id().await).await?;
+        self.0 = all(lives, async |life: &mut Life| life.until_at_rest().await).await?;
+        Ok(())
     }
-    let mut lives = Vec::new();
-    while let Some(life) = steps.join_next().await {
-        lives.push(life.map_err(|error| Failure::new(error.to_string()))??);
+
+    /// All come back with another subscription, until they are at rest again.
+    pub(super) async fn rebalance(&mut self) -> Result<(), Failure> {
+        for life in &mut self.0 {
+            life.change_subscription();
+        }
+        let lives = std::mem::take(&mut self.0);
+        self.0 = all(lives, async |life: &mut Life| life.until_at_rest().await).await?;
+        Ok(())
     }
-    Ok(lives)
 }

@@ -20,12 +20,18 @@ use crate::failure::Failure;
 /// How long is waited before the same is tried again.
 pub(super) const RETRY: Duration = Duration::from_millis(50);
 
+/// Members of one group do not beat more often than this, all together: the many that wait must not
+/// be a load of their own.
+const BEATS_APART: Duration = Duration::from_micros(100);
+
 /// Which generation each member of a group has got its assignment of. Tansu's first generation is
 /// 0, so that no number can stand for none.
 #[derive(Debug)]
 pub(super) struct Roll {
     generations: RefCell<Vec<Option<i32>>>,
     at_rest: Notify,
+    /// Between the heartbeats of those who wait for others.
+    beats_every: Duration,
 }
 
 impl Roll {
@@ -33,6 +39,7 @@ impl Roll {
         Self {
             generations: RefCell::new(vec![None; members]),
             at_rest: Notify::new(),
+            beats_every: RETRY.max(BEATS_APART * u32::try_from(members).unwrap_or(u32::MAX)),
         }
     }
 
@@ -139,7 +146,7 @@ impl Life {
     /// Beats while others are on their way.
     async fn rest(&mut self) -> Result<Next, Failure> {
         while !self.roll.is_at_rest() {
-            let told = timeout(RETRY, self.roll.at_rest.notified()).await;
+            let told = timeout(self.roll.beats_every, self.roll.at_rest.notified()).await;
             if told.is_err() {
                 let code = self.heartbeat().await?;
                 if self.next(code, "Heartbeat")? == Next::Rejoin {

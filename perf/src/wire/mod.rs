@@ -2,18 +2,21 @@
 //!
 //! Groups are formed as clients form them ([`forming`], [`life`]); then they are loaded, [`open`]
 //! at a rate that is fixed before, or [`closed`] with a fixed number of requests in flight on each
-//! connection. A [`crowd`] is one big group, formed and rebalanced against the watch.
+//! connection. A [`crowd`] is one big group, formed and rebalanced against the watch. What is done
+//! over and over is in [`loads`].
 
 pub(crate) mod closed;
 pub(crate) mod crowd;
 pub(crate) mod forming;
 mod life;
+pub(crate) mod loads;
 pub(crate) mod open;
 mod pacer;
 mod readers;
 mod requests;
 mod schedule;
 mod socket;
+mod together;
 pub(crate) mod versions;
 
 /// What is sent.

@@ -212,6 +212,12 @@ impl Outcome {
         (&self.seen.latency, self.missing)
     }
 
+    /// How long after its moment each request was made ready for its socket: the generator's own
+    /// part of the latency.
+    pub(crate) fn lateness(&self) -> &Histogram<u64> {
+        &self.paced.lateness
+    }
+
     pub(crate) fn errors(&self) -> &Errors {
         &self.seen.errors
     }
