@@ -1,68 +1,74 @@
 //! Names and numbers of the protocol, each a type of its own.
 //!
-//! Names are shared strings: a clone is a reference count, never a copy of the text. Kafka puts
-//! no rule on them beyond the length of a string on the wire (32,767 bytes of UTF-8).
+//! Names are shared strings: a clone is a reference count, never a copy of the text, and the empty
+//! one takes no place of its own. Kafka puts no rule on them beyond the length of a string on the
+//! wire (32,767 bytes of UTF-8).
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(Arc<str>);
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+        pub struct $name(
+            // `None` is the empty name, and the only way to write it.
+            Option<Arc<str>>,
+        );
 
         impl $name {
             /// The text of the name.
             pub fn as_str(&self) -> &str {
-                &self.0
+                self.0.as_deref().unwrap_or("")
             }
 
             /// Whether the name is the empty string.
             pub fn is_empty(&self) -> bool {
-                self.0.is_empty()
+                self.0.is_none()
             }
         }
 
         impl From<&str> for $name {
             fn from(text: &str) -> Self {
-                Self(text.into())
+                Self((!text.is_empty()).then(|| text.into()))
             }
         }
 
         impl From<String> for $name {
             fn from(text: String) -> Self {
-                Self(text.into())
+                text.as_str().into()
             }
         }
 
         impl From<Arc<str>> for $name {
             fn from(text: Arc<str>) -> Self {
-                Self(text)
+                Self((!text.is_empty()).then_some(text))
             }
         }
 
-        impl Default for $name {
-            fn default() -> Self {
-                Self("".into())
+        /// As its text: names are looked up by it.
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.as_str().hash(state);
             }
         }
 
         impl std::borrow::Borrow<str> for $name {
             fn borrow(&self) -> &str {
-                &self.0
+                self.as_str()
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(self.as_str())
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&self.0, f)
+                fmt::Debug::fmt(self.as_str(), f)
             }
         }
     };
@@ -134,3 +140,34 @@ pub struct ProducerId(pub i64);
 /// The epoch of a producer: of two with the same id the one with the lower epoch is a zombie.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct ProducerEpoch(pub i16);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn an_empty_name_is_one_thing_however_it_was_written() {
+        let empty = GroupId::default();
+        for written in [
+            GroupId::from(""),
+            GroupId::from(String::new()),
+            GroupId::from(Arc::<str>::from("")),
+        ] {
+            assert_eq!(written, empty);
+            assert!(written.is_empty());
+        }
+        assert!(empty < GroupId::from("a"));
+        assert_eq!(
+            (empty.as_str(), format!("{empty:?}")),
+            ("", "\"\"".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_name_is_found_by_its_text() {
+        let names: HashSet<MemberId> = ["", "m"].map(MemberId::from).into();
+        assert!(names.contains("") && names.contains("m"));
+    }
+}

@@ -33,7 +33,7 @@ impl Turn<'_> {
         ) {
             self.arm_session(request.member.as_str());
         }
-        let mut records = Vec::new();
+        let mut records = Vec::with_capacity(room::asked(&request));
         let group = &self.group.id;
         let topics = self.commit_topics(request, &mut |topic, partition, value| {
             records.push(Record::Offset {
@@ -59,7 +59,8 @@ impl Turn<'_> {
         self.append(records, Then::Committed { to, topics, new });
     }
 
-    /// Keeps what is to be kept of a commit; each partition's outcome.
+    /// Keeps what is to be kept of a commit; each partition's outcome, in the memory in which it
+    /// was asked.
     pub(super) fn commit_topics(
         &self,
         request: CommitRequest,
@@ -89,14 +90,12 @@ impl Turn<'_> {
         } else {
             TopicId::ZERO
         };
-        let mut rows = Vec::with_capacity(topic.partitions.len());
-        for partition in topic.partitions {
+        let name = topic.topic;
+        let commit = |partition: CommitPartition| {
             let index = partition.partition;
             if !self.fits(&partition) {
-                rows.push((index, Err(Refusal::OffsetMetadataTooLarge)));
-                continue;
+                return (index, Err(Refusal::OffsetMetadataTooLarge));
             }
-            rows.push((index, Ok(())));
             let value = OffsetValue {
                 offset: partition.offset,
                 leader_epoch: if expires_at.is_none() {
@@ -109,11 +108,13 @@ impl Turn<'_> {
                 expires_at,
                 topic_id,
             };
-            keep(&topic.topic, index, value);
-        }
+            keep(&name, index, value);
+            (index, Ok(()))
+        };
+        let partitions = topic.partitions.into_iter().map(commit).collect();
         CommittedTopic {
-            topic: topic.topic,
-            partitions: rows,
+            topic: name,
+            partitions,
         }
     }
 

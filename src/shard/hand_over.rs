@@ -20,10 +20,11 @@ impl ShardState {
             );
             return;
         }
-        while let Some((entries, outcome)) = self.in_flight.next_settled() {
-            for entry in entries {
+        while let Some((mut entries, outcome)) = self.in_flight.next_settled() {
+            for entry in entries.drain(..) {
                 self.settle(entry, outcome, now);
             }
+            self.in_flight.give_back(entries);
         }
     }
 
@@ -77,7 +78,8 @@ impl ShardState {
             index: self.last_index,
         };
         let done = Done::new(ticket, Weak::clone(outcomes) as Weak<dyn Outcomes>);
-        let entries = std::mem::take(&mut self.batch);
+        let next = self.in_flight.list();
+        let entries = std::mem::replace(&mut self.batch, next);
         let patience_ms = self.shared.write_timeout_ms;
         let entries = self.in_flight.push(ticket, entries, now.tick, patience_ms);
         self.shared.journal.append(Batch { ticket, entries }, done);

@@ -9,6 +9,8 @@ use crate::time::Tick;
 
 /// A batch may grow for that part of its patience.
 const GROWS_FOR: u64 = 10;
+/// Entries of a list that is kept to be filled again.
+const LIST_ENTRIES_MAX: usize = 4_096;
 
 /// Handed over and not settled yet, in order.
 #[derive(Debug)]
@@ -16,6 +18,9 @@ pub(super) struct InFlight {
     batches: VecDeque<OnItsWay>,
     /// Entries up to which the newest batch may grow while it waits; 0: not at all.
     grows_to: usize,
+    /// Emptied lists to be filled again, as many as are in use at one time: memory that is there
+    /// already.
+    spare: Vec<Vec<Entry>>,
 }
 
 #[derive(Debug)]
@@ -39,6 +44,19 @@ impl InFlight {
         Self {
             batches: VecDeque::new(),
             grows_to,
+            spare: Vec::with_capacity(Self::MAX),
+        }
+    }
+
+    /// A list for the next batch.
+    pub(super) fn list(&mut self) -> Vec<Entry> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Takes back a list whose entries were settled, unless it is longer than most.
+    pub(super) fn give_back(&mut self, list: Vec<Entry>) {
+        if self.spare.len() < Self::MAX && list.capacity() <= LIST_ENTRIES_MAX {
+            self.spare.push(list);
         }
     }
 
