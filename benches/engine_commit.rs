@@ -7,40 +7,20 @@ use std::collections::HashMap;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use takhin_coordinator::group::{CommitPartition, CommitRequest, CommitTopic, FetchRequest};
-use takhin_coordinator::ids::{GroupId, PartitionIndex, TopicId, TopicName};
+use takhin_coordinator::group::{CommitRequest, FetchRequest};
+use takhin_coordinator::ids::{GroupId, PartitionIndex, TopicName};
 
 mod asking;
+mod commits;
 mod requests;
 mod steady;
 
 use asking::{group_of, is_trial};
-use steady::{Member, Steady};
+use commits::commit;
+use steady::Steady;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-fn commit(member: &Member, partitions: PartitionIndex, offset: i64) -> CommitRequest {
-    let partition = |partition| CommitPartition {
-        partition,
-        offset,
-        leader_epoch: 0,
-        metadata: "".into(),
-        committed_at: None,
-    };
-    CommitRequest {
-        group: member.group.clone(),
-        member: member.id.clone(),
-        instance: None,
-        generation: member.generation,
-        retention_ms: None,
-        topics: vec![CommitTopic {
-            topic: "orders".into(),
-            id: TopicId::ZERO,
-            partitions: (0..partitions).map(partition).collect(),
-        }],
-    }
-}
 
 type Kept = HashMap<(TopicName, PartitionIndex), i64>;
 

@@ -28,8 +28,14 @@ pub(crate) struct Steady {
 }
 
 impl Steady {
-    /// That many members in groups of [`MEMBERS_PER_GROUP`], all of them joined and synced.
+    /// That many members in groups of [`MEMBERS_PER_GROUP`], all of them joined and synced, whose
+    /// sessions last.
     pub(crate) fn new(members: usize) -> Self {
+        Self::with_sessions(members, || 1_800_000)
+    }
+
+    /// The same with a session timeout in milliseconds for each, one after the other.
+    pub(crate) fn with_sessions(members: usize, mut session_ms: impl FnMut() -> i32) -> Self {
         let clock = ManualClock::new();
         let config = Config::builder()
             .group_initial_rebalance_delay_ms(10)
@@ -48,20 +54,26 @@ impl Steady {
         let groups = members.div_ceil(MEMBERS_PER_GROUP);
         // In portions: each parks the joins of its groups until the clock moves.
         for first in (0..groups).step_by(1_000) {
-            steady.settle_groups(first..groups.min(first + 1_000));
+            steady.settle_groups(first..groups.min(first + 1_000), &mut session_ms);
         }
         assert_eq!(steady.engine.members(), groups * MEMBERS_PER_GROUP);
         steady
     }
 
-    fn settle_groups(&mut self, numbers: std::ops::Range<usize>) {
+    fn settle_groups(
+        &mut self,
+        numbers: std::ops::Range<usize>,
+        session_ms: &mut impl FnMut() -> i32,
+    ) {
         let mut parked = Vec::new();
         for number in numbers {
             let group = GroupId::from(format!("orders-enrichment-{number:06}"));
             for _ in 0..MEMBERS_PER_GROUP {
-                let first = self.engine.join(join(&group, MemberId::default()));
-                let member = first.wait().expect_err("an id comes first").member;
-                parked.push((group.clone(), self.engine.join(join(&group, member))));
+                let mut join = join(&group, MemberId::default());
+                join.session_timeout_ms = session_ms();
+                let first = self.engine.join(join.clone());
+                join.member = first.wait().expect_err("an id comes first").member;
+                parked.push((group.clone(), self.engine.join(join)));
             }
         }
         self.clock.advance_ms(20);

@@ -10,21 +10,25 @@
     reason = "the helpers of a test may fail it as the test itself"
 )]
 
-#[path = "../../benches/requests/mod.rs"]
-mod requests;
-#[path = "../../benches/steady/mod.rs"]
-mod steady;
-
+#[path = "../benches/commits/mod.rs"]
+mod commits;
+#[path = "../benches/line/mod.rs"]
 mod line;
+#[path = "../benches/requests/mod.rs"]
+mod requests;
+#[path = "../benches/steady/mod.rs"]
+mod steady;
 
 use std::hint::black_box;
 
 use takhin_coordinator::engine::{Heartbeat, MemberHandle};
-use takhin_coordinator::group::{CommitPartition, CommitRequest, CommitTopic, FetchRequest};
-use takhin_coordinator::ids::TopicId;
+use takhin_coordinator::group::FetchRequest;
 use takhin_coordinator::shard::{Batch, MailboxConfig, Ran, ShardLoop, Turn};
 use takhin_coordinator::time::{Tick, Wheel, WheelConfig};
+use takhin_coordinator::wire::messages::OffsetFetchResponse;
+use takhin_coordinator::wire::{ApiKey, Message as _, ResponseHeader};
 
+use commits::commit;
 use line::{Line, commit_frame, fetch_frame, heartbeat_frame};
 use steady::{Member, Steady};
 
@@ -33,28 +37,6 @@ const MEMBERS: usize = 100;
 /// How often `work` asked for memory.
 fn allocations(work: impl FnOnce()) -> u64 {
     allocation_counter::measure(work).count_total
-}
-
-fn commit(member: &Member, partitions: i32, offset: i64) -> CommitRequest {
-    let partition = |partition| CommitPartition {
-        partition,
-        offset,
-        leader_epoch: -1,
-        metadata: "".into(),
-        committed_at: None,
-    };
-    CommitRequest {
-        group: member.group.clone(),
-        member: member.id.clone(),
-        instance: None,
-        generation: member.generation,
-        retention_ms: None,
-        topics: vec![CommitTopic {
-            topic: "orders".into(),
-            id: TopicId::ZERO,
-            partitions: (0..partitions).map(partition).collect(),
-        }],
-    }
 }
 
 #[test]
@@ -193,8 +175,7 @@ fn a_fetch_allocates_for_the_request_and_not_for_each_partition() {
         let request = FetchRequest::all(steady.members[0].group.clone());
         let counted = allocations(|| {
             let fetched = steady.engine.fetch(request).wait().unwrap();
-            let count = i32::try_from(fetched[0].partitions.len());
-            assert_eq!(count, Ok(partitions));
+            assert_eq!(fetched[0].partitions.len(), of(partitions));
         });
         assert!(counted <= bound, "{partitions} partitions: {counted}");
     }
@@ -208,7 +189,7 @@ fn a_steady_heartbeat_over_a_connection_allocates_nothing() {
     let round = |line: &mut Line| {
         for frame in &frames {
             steady.clock.advance_ms(1);
-            line.ask(frame);
+            line.ask(frame, 1);
         }
     };
     // The connection finds its members, and its buffers their lengths.
@@ -223,15 +204,16 @@ fn a_steady_heartbeat_over_a_connection_allocates_nothing() {
 
 #[test]
 fn a_commit_over_a_connection_allocates_for_the_request_and_not_for_each_partition() {
-    for (partitions, bound) in [(1, 38), (10, 43), (100, 46)] {
+    for (partitions, bound) in [(1, 38), (10, 40), (100, 43)] {
         let steady = Steady::new(MEMBERS);
         let mut line = Line::to(&steady);
         for offset in 0..100 {
-            line.ask(&commit_frame(&steady.members[0], partitions, offset));
+            line.ask(&commit_frame(&steady.members[0], partitions, offset), 1);
         }
         let frame = commit_frame(&steady.members[0], partitions, 100);
-        let counted = allocations(|| line.ask(&frame));
+        let counted = allocations(|| line.ask(&frame, 1));
         assert!(counted <= bound, "{partitions} partitions: {counted}");
+        assert_eq!(offsets(&steady), vec![100; of(partitions)]);
     }
 }
 
@@ -242,9 +224,28 @@ fn a_fetch_over_a_connection_allocates_for_the_request_and_not_for_each_partitio
         let mut line = Line::to(&steady);
         let frame = fetch_frame(&steady.members[0], partitions);
         for _ in 0..100 {
-            line.ask(&frame);
+            line.ask(&frame, 1);
         }
-        let counted = allocations(|| line.ask(&frame));
+        let counted = allocations(|| line.ask(&frame, 1));
         assert!(counted <= bound, "{partitions} partitions: {counted}");
+        let answer = line.last_answer();
+        let (_, body) = ResponseHeader::decode(&answer[4..], ApiKey::OffsetFetch, 9).unwrap();
+        let fetched = OffsetFetchResponse::decode_exact(body, 9).unwrap();
+        let rows = fetched.groups[0].topics[0].partitions.iter();
+        let rows: Vec<i64> = rows.map(|it| it.committed_offset).collect();
+        assert_eq!(rows, vec![99; of(partitions)]);
     }
+}
+
+fn of(partitions: i32) -> usize {
+    usize::try_from(partitions).unwrap()
+}
+
+/// What the first member's group has committed.
+fn offsets(steady: &Steady) -> Vec<i64> {
+    let request = FetchRequest::all(steady.members[0].group.clone());
+    let fetched = steady.engine.fetch(request).wait().unwrap();
+    let rows = fetched[0].partitions.iter();
+    rows.map(|it| it.committed.as_ref().unwrap().offset)
+        .collect()
 }

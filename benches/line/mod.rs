@@ -2,11 +2,12 @@
 
 #![expect(
     clippy::disallowed_types,
-    reason = "a lock is what a test on one thread needs"
+    reason = "a lock is what one thread needs that holds both ends"
 )]
 
+use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use takhin_coordinator::config::Config;
@@ -36,34 +37,38 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// A connection to a server with the engine of those members, its clock and one topic.
+    /// A connection to a server with the engine of those members, its clock and one topic of a
+    /// hundred partitions.
     pub(crate) fn to(steady: &Steady) -> Self {
         let engine = &steady.engine;
-        let runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = { runtime }.enable_all().build().unwrap();
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().build().expect("a thread's own");
         let _entered = runtime.enter();
-        let config = Config::builder().build().unwrap();
-        let topics = Arc::new(Topics::new(TopicsConfig::default()));
-        topics.describe_or_create(&TopicName::from(TOPIC)).unwrap();
-        let transactions =
-            Coordinator::open(None, Damage::Refuse, Limits::default(), engine.now()).unwrap();
+        let config = Config::builder().build().expect("the defaults are valid");
+        let topics = Topics::new(TopicsConfig {
+            num_partitions: 100,
+            ..TopicsConfig::default()
+        });
+        let topic = topics.describe_or_create(&TopicName::from(TOPIC));
+        topic.expect("topics are made when they are asked for");
+        let transactions = Coordinator::open(None, Damage::Refuse, Limits::default(), engine.now());
         let broker = Broker::new(
             engine.clone(),
-            topics,
-            Arc::new(transactions),
+            Arc::new(topics),
+            Arc::new(transactions.expect("nothing is on disk")),
             config.clone(),
             None,
         );
         let metrics = Arc::clone(engine.metrics());
         let clock = Arc::new(steady.clock.clone());
         let server = Server::start(broker, Vec::new(), &config, metrics, clock);
-        let address = "127.0.0.1:1".parse().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
         let peer = Peer {
             remote: address,
             local: address,
         };
         let ends = Ends::default();
-        let serving = server.serve(ends.clone(), peer).unwrap();
+        let serving = server.serve(ends.clone(), peer).expect("the first");
         Self {
             connection: Box::pin(async move {
                 let closed = serving.await;
@@ -75,35 +80,40 @@ impl Line {
         }
     }
 
-    /// Sends one frame and has it answered.
-    pub(crate) fn ask(&mut self, frame: &[u8]) {
+    /// Sends so many frames with one write and has them answered.
+    pub(crate) fn ask(&mut self, frames: &[u8], count: usize) {
         {
-            let mut ends = self.ends.0.lock().unwrap();
+            let mut ends = self.ends.lock();
             ends.to_server.clear();
-            ends.to_server.extend_from_slice(frame);
+            ends.to_server.extend_from_slice(frames);
             ends.to_client.clear();
         }
         let _entered = self.runtime.enter();
         let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..10 {
             let polled = self.connection.as_mut().poll(&mut cx);
-            assert!(polled.is_pending());
-            if self.is_answered() {
+            assert!(polled.is_pending(), "it runs until it panics");
+            if self.answers() == count {
                 return;
             }
         }
-        panic!("no answer");
+        panic!("{} answers to {count} requests", self.answers());
     }
 
-    fn is_answered(&self) -> bool {
-        let ends = self.ends.0.lock().unwrap();
-        let split = frame::split(&ends.to_client, MEMORY);
-        split.unwrap().is_some()
+    /// The answers that came last: whole frames.
+    fn answers(&self) -> usize {
+        let ends = self.ends.lock();
+        let (mut rest, mut count) = (ends.to_client.as_slice(), 0);
+        while let Ok(Some((len, _))) = frame::split(rest, MEMORY) {
+            rest = &rest[len..];
+            count += 1;
+        }
+        count
     }
 
-    /// The frame that came last.
+    /// The bytes that came last.
     pub(crate) fn last_answer(&self) -> Vec<u8> {
-        self.ends.0.lock().unwrap().to_client.clone()
+        self.ends.lock().to_client.clone()
     }
 }
 
@@ -117,6 +127,12 @@ struct Ends(Arc<Mutex<Memory>>);
 struct Memory {
     to_server: Vec<u8>,
     to_client: Vec<u8>,
+}
+
+impl Ends {
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.0.lock().expect("no holder panics")
+    }
 }
 
 impl Default for Ends {
@@ -134,7 +150,7 @@ impl AsyncRead for Ends {
         _: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        let bytes = &mut self.0.lock().unwrap().to_server;
+        let bytes = &mut self.lock().to_server;
         let count = bytes.len().min(into.remaining());
         if count == 0 {
             return Poll::Pending;
@@ -151,7 +167,7 @@ impl AsyncWrite for Ends {
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        self.0.lock().unwrap().to_client.extend_from_slice(bytes);
+        self.lock().to_client.extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -218,6 +234,6 @@ fn frame_of<'m, M: Message<'m>>(api: ApiKey, version: i16, body: &M) -> Vec<u8> 
         client_id: Some("orders"),
     };
     let mut out = Vec::new();
-    frame::append_request(&mut out, &header, body).unwrap();
+    frame::append_request(&mut out, &header, body).expect("names of usual length");
     out
 }
