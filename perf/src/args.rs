@@ -7,6 +7,8 @@ use clap::{Args as Flags, Parser, Subcommand, ValueEnum};
 
 use crate::compare::{Peer, load_names};
 use crate::fairness::{DisturbArgs, FairnessArgs};
+use crate::instructions::Work;
+use crate::ratios::Family;
 
 /// Loads on a coordinator.
 #[derive(Parser, Debug)]
@@ -41,6 +43,10 @@ pub(crate) enum Load {
     Disturb(DisturbArgs),
     /// Ours and its peers side by side, with a report and plots.
     Compare(CompareArgs),
+    /// What each path costs beside what it cannot go below; takes minutes.
+    Ratios(RatiosArgs),
+    /// A fixed piece of work, for whoever counts its instructions.
+    Instructions(InstructionsArgs),
 }
 
 impl Load {
@@ -51,7 +57,8 @@ impl Load {
             Self::Store(args) => args.json,
             Self::Memory(args) => args.json,
             Self::Fairness(args) => args.json,
-            Self::Disturb(_) | Self::Compare(_) => false,
+            Self::Ratios(args) => args.json,
+            Self::Disturb(_) | Self::Compare(_) | Self::Instructions(_) => false,
         }
     }
 }
@@ -230,6 +237,34 @@ pub(crate) struct MemoryArgs {
     /// Prints JSON instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The ratios.
+#[derive(Flags, Debug)]
+pub(crate) struct RatiosArgs {
+    /// Which; all of them if none is named.
+    #[arg(long, value_enum, value_name = "FAMILY", value_delimiter = ',')]
+    pub(crate) only: Vec<Family>,
+    /// A moment each, to show that every row can be measured.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// A goal that is missed is an error.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A fixed piece of work.
+#[derive(Flags, Debug)]
+pub(crate) struct InstructionsArgs {
+    /// What is done.
+    #[arg(value_enum)]
+    pub(crate) work: Work,
+    /// How often.
+    #[arg(long, default_value_t = 2_000, value_parser = between(1, 1_000_000))]
+    pub(crate) count: u64,
 }
 
 /// How the member of a heartbeat is found.

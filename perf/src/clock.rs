@@ -1,6 +1,6 @@
 //! The only place that reads a clock.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Monotonic time: some 20 to 50 ns a reading.
 #[expect(
@@ -9,6 +9,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 )]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// How long this thread has been on a processor: unlike the time, what else the machine does does
+/// not lengthen it.
+pub(crate) fn thread_time() -> Duration {
+    cpu_time::ThreadTime::now().as_duration()
 }
 
 /// Seconds since 1970-01-01 UTC.

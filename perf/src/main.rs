@@ -6,6 +6,7 @@
 //! cargo run --release -p perf -- compare --quick
 //! cargo run --release -p perf -- fairness
 //! cargo run --release -p perf -- in-process heartbeats --by names --members 1000000
+//! cargo run --release -p perf -- ratios
 //! cargo run --release -p perf -- store
 //! cargo run --release -p perf -- memory
 //! cargo run --release -p perf --features flamegraph -- in-process commits --flamegraph out.svg
@@ -27,15 +28,30 @@ mod failure;
 mod fairness;
 mod figures;
 mod in_process;
+mod instructions;
 mod machine;
 mod memory;
 #[cfg(feature = "flamegraph")]
 mod profile;
+mod ratios;
 mod report;
 mod sched;
 mod server;
 mod store;
 mod wire;
+
+#[path = "../../benches/beats/mod.rs"]
+mod beats;
+#[path = "../../benches/commits/mod.rs"]
+mod commits;
+#[path = "../../benches/line/mod.rs"]
+mod line;
+#[path = "../../benches/requests/mod.rs"]
+mod requests;
+#[path = "../../benches/steady/mod.rs"]
+mod steady;
+#[path = "../../benches/timeouts/mod.rs"]
+mod timeouts;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -95,6 +111,8 @@ fn run(args: &Args) -> Result<String, Failure> {
         }),
         Load::Disturb(args) => fairness::disturb(args).map(|()| String::new()),
         Load::Compare(args) => compare::run(args).map(|()| String::new()),
+        Load::Ratios(args) => ratios::run(args).map(|()| String::new()),
+        Load::Instructions(args) => Ok(instructions::run(args)),
     }
 }
 
