@@ -8,7 +8,7 @@
 
 use super::error_code::ErrorCode;
 
-/// Appends the whole reply to a heartbeat: length, header, body, with no throttling.
+/// Appends the reply to a heartbeat: header and body, with no throttling.
 ///
 /// `version` is one that the request was read in, 0 to 4.
 #[inline]
@@ -16,11 +16,11 @@ pub fn append_reply(out: &mut Vec<u8>, correlation_id: i32, version: i16, code: 
     let [c0, c1, c2, c3] = correlation_id.to_be_bytes();
     let [e0, e1] = code.0.to_be_bytes();
     match version {
-        // Length, correlation id, error code.
-        ..=0 => out.extend_from_slice(&[0, 0, 0, 6, c0, c1, c2, c3, e0, e1]),
+        // Correlation id, error code.
+        ..=0 => out.extend_from_slice(&[c0, c1, c2, c3, e0, e1]),
         // The same with the throttle time before the error code.
-        1..=3 => out.extend_from_slice(&[0, 0, 0, 10, c0, c1, c2, c3, 0, 0, 0, 0, e0, e1]),
+        1..=3 => out.extend_from_slice(&[c0, c1, c2, c3, 0, 0, 0, 0, e0, e1]),
         // The same with empty tagged fields after the header and after the body.
-        4.. => out.extend_from_slice(&[0, 0, 0, 12, c0, c1, c2, c3, 0, 0, 0, 0, 0, e0, e1, 0]),
+        4.. => out.extend_from_slice(&[c0, c1, c2, c3, 0, 0, 0, 0, 0, e0, e1, 0]),
     }
 }

@@ -10,6 +10,7 @@ mod node;
 mod records;
 
 mod admin;
+mod heartbeats;
 mod hostile;
 mod many;
 mod metadata;

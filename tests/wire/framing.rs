@@ -186,7 +186,12 @@ proptest! {
         version in 0_i16..=4,
     ) {
         let mut fast = Vec::new();
-        heartbeat::append_reply(&mut fast, correlation_id, version, ErrorCode(code));
+        frame::append(&mut fast, |writer| {
+            let mut reply = Vec::new();
+            heartbeat::append_reply(&mut reply, correlation_id, version, ErrorCode(code));
+            writer.raw(&reply);
+        })
+        .unwrap();
         let mut generic = Vec::new();
         let response = HeartbeatResponse { throttle_time_ms: 0, error_code: code };
         frame::append_response(&mut generic, ApiKey::Heartbeat, version, correlation_id, &response)

@@ -230,7 +230,8 @@ impl Lane {
 
 #[cfg(test)]
 mod tests {
-    use takhin_coordinator::wire::{ErrorCode, RequestHeader, heartbeat};
+    use takhin_coordinator::wire::messages::HeartbeatResponse;
+    use takhin_coordinator::wire::{ApiKey, ErrorCode, RequestHeader};
     use tokio::net::TcpListener;
     use tokio::task::LocalSet;
 
@@ -252,7 +253,13 @@ mod tests {
             let mut waiting = 0;
             while let Some((len, content)) = frame::split(&bytes, 1_000).unwrap() {
                 let (header, _) = RequestHeader::decode(content).unwrap();
-                heartbeat::append_reply(&mut out, header.correlation_id, HEARTBEAT, code);
+                let response = HeartbeatResponse {
+                    error_code: code.0,
+                    ..Default::default()
+                };
+                let id = header.correlation_id;
+                frame::append_response(&mut out, ApiKey::Heartbeat, HEARTBEAT, id, &response)
+                    .unwrap();
                 bytes.drain(..len);
                 waiting += 1;
             }

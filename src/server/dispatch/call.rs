@@ -19,6 +19,8 @@ const PATIENCE_MS: u64 = 600_000;
 pub(super) struct Call<'c> {
     pub(super) broker: &'c Broker,
     pub(super) connection: &'c mut Remembered,
+    /// All of it, header and body.
+    pub(super) frame: &'c [u8],
     pub(super) header: RequestHeader<'c>,
     pub(super) body: &'c [u8],
     pub(super) now: Now,
@@ -30,7 +32,7 @@ pub(super) struct Call<'c> {
 pub(super) struct Head {
     api: ApiKey,
     pub(super) version: i16,
-    correlation_id: i32,
+    pub(super) correlation_id: i32,
 }
 
 impl Head {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::HANDLES_MAX;
 use super::call::{Call, Head, never};
+use super::repeats::Repeats;
 use crate::engine::Heartbeat;
 use crate::engine::{
     Client, JoinRefused, JoinRequest, JoinResult, Joined, LeaveRequest, LeaveResult, Leaver,
@@ -14,13 +14,12 @@ use crate::engine::{
 use crate::error::Refusal;
 use crate::ids::Generation;
 use crate::server::service::Handled;
-use crate::wire::ErrorCode;
 use crate::wire::codec::{DecodeError, Message};
 use crate::wire::messages::{
-    HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse,
-    JoinGroupResponseMember, LeaveGroupRequest, LeaveGroupResponse, MemberResponse,
-    SyncGroupRequest, SyncGroupResponse,
+    HeartbeatRequest, JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember,
+    LeaveGroupRequest, LeaveGroupResponse, MemberResponse, SyncGroupRequest, SyncGroupResponse,
 };
+use crate::wire::{ErrorCode, heartbeat};
 
 impl Call<'_> {
     pub(super) fn heartbeat(&mut self) -> Result<Handled, DecodeError> {
@@ -31,34 +30,25 @@ impl Call<'_> {
             instance: request.group_instance_id,
             generation: Generation(request.generation_id),
         };
-        if let Some(outcome) = self.beat_by_handle(&beat) {
+        if let Some(outcome) = self.beat_at_the_door(&beat) {
             return Ok(write_heartbeat(outcome, self.head(), self.out));
         }
         let answer = self.broker.engine.heartbeat_at(&beat, self.now);
         Ok(self.answer(answer, write_heartbeat))
     }
 
-    /// Beats by a handle that the connection remembers; it is found by names the first time.
-    fn beat_by_handle(&mut self, beat: &Heartbeat<'_>) -> Option<Result<(), Refusal>> {
-        let handles = &mut self.connection.handles;
-        let known = handles
-            .iter()
-            .rposition(|handle| handle.is(beat.group, beat.member));
-        let at = if let Some(at) = known {
-            at
-        } else {
-            let handle = self.broker.engine.member(beat.group, beat.member)?;
-            if handles.len() == HANDLES_MAX {
-                handles.remove(0);
-            }
-            handles.push(handle);
-            handles.len() - 1
-        };
-        let outcome = handles[at].heartbeat(beat.generation, beat.instance, self.now);
-        if outcome.is_none() {
-            handles.remove(at);
+    /// Beats by a handle of the member, which is kept if all is well. `None`: ask by names.
+    fn beat_at_the_door(&mut self, beat: &Heartbeat<'_>) -> Option<Result<(), Refusal>> {
+        if !Repeats::has_room_for(self.frame) {
+            return None;
         }
-        outcome
+        let member = self.broker.engine.member(beat.group, beat.member)?;
+        let outcome = member.heartbeat(beat.generation, beat.instance, self.now)?;
+        if outcome.is_ok() {
+            let repeats = &mut self.connection.repeats;
+            repeats.remember(self.frame, member, beat.generation);
+        }
+        Some(outcome)
     }
 
     pub(super) fn join_group(&mut self) -> Result<Handled, DecodeError> {
@@ -163,11 +153,8 @@ fn code(outcome: Result<(), Refusal>) -> ErrorCode {
 }
 
 fn write_heartbeat(outcome: Result<(), Refusal>, head: Head, out: &mut Vec<u8>) -> Handled {
-    let response = HeartbeatResponse {
-        error_code: code(outcome).0,
-        ..Default::default()
-    };
-    head.write(&response, out)
+    heartbeat::append_reply(out, head.correlation_id, head.version, code(outcome));
+    Handled::Done
 }
 
 fn write_joined(joined: &Joined, code: ErrorCode, head: Head, out: &mut Vec<u8>) -> Handled {

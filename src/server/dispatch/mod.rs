@@ -23,6 +23,7 @@ mod offsets_fetch;
 mod offsets_topic;
 mod pattern;
 mod produce;
+mod repeats;
 mod topic_admin;
 mod topic_errors;
 mod transaction_list;
@@ -37,7 +38,7 @@ use tokio::sync::watch;
 
 use super::service::{Handled, Peer, Service};
 use crate::config::Config;
-use crate::engine::{Engine, MemberHandle};
+use crate::engine::Engine;
 use crate::time::Now;
 use crate::topics::Topics;
 use crate::txn::Coordinator;
@@ -46,12 +47,10 @@ use call::Call;
 use fetched::FetchedBytes;
 use large::LargeRequests;
 pub use offsets_topic::OffsetsTopic;
+use repeats::Repeats;
 
 /// The node's number, in every answer that names one.
 const NODE_ID: i32 = 1;
-
-/// Members whose handles a connection keeps; a client has one, a proxy a few.
-const HANDLES_MAX: usize = 8;
 
 /// Carries out Kafka requests on an engine and on topics.
 #[derive(Debug)]
@@ -76,8 +75,8 @@ pub struct Remembered {
     /// The client's address in Java's form, as descriptions show it: `/127.0.0.1`.
     host: Arc<str>,
     local: SocketAddr,
-    /// Members that beat on this connection, the latest last.
-    handles: Vec<MemberHandle>,
+    /// Heartbeats of this connection that may come again.
+    repeats: Repeats,
 }
 
 impl Broker {
@@ -141,7 +140,7 @@ impl Service for Broker {
         Remembered {
             host: format!("/{}", peer.remote.ip()).into(),
             local: peer.local,
-            handles: Vec::new(),
+            repeats: Repeats::default(),
         }
     }
 
@@ -152,6 +151,9 @@ impl Service for Broker {
         now: Now,
         out: &mut Vec<u8>,
     ) -> Handled {
+        if connection.repeats.answer(frame, now, out) {
+            return Handled::Done;
+        }
         let (header, body) = match RequestHeader::decode(frame) {
             Ok(decoded) => decoded,
             Err(HeaderError::UnsupportedVersion {
@@ -167,6 +169,7 @@ impl Service for Broker {
         let mut call = Call {
             broker: self,
             connection,
+            frame,
             header,
             body,
             now,
