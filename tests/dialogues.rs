@@ -172,8 +172,10 @@ impl Script {
             retention_check_interval_ms: natural("check", old.retention_check_interval_ms),
             ..old
         };
+        let mut stage = Stage::new(self.rules.clone());
+        stage.rests = self.stage.rests;
         *self = Self {
-            stage: Stage::new(self.rules.clone()),
+            stage,
             rules: self.rules.clone(),
             out: std::mem::take(&mut self.out),
             ..Self::new()
@@ -447,9 +449,11 @@ fn short(line: &str) -> String {
         .replace('"', "")
 }
 
-/// The script again, with the effects that its commands have.
-fn played(script: &str) -> String {
+/// The script again, with the effects that its commands have; with every group coming to rest
+/// after every step, if it can, which nobody is to see.
+fn played(script: &str, rests: bool) -> String {
     let mut it = Script::new();
+    it.stage.rests = rests;
     let (mut is_output, mut has_commands) = (false, false);
     for line in script.lines().chain([""]) {
         match line {
@@ -487,12 +491,14 @@ fn every_dialogue_goes_as_it_is_written() {
     assert!(!files.is_empty());
     for file in files {
         let script = std::fs::read_to_string(&file).unwrap();
-        let played = played(&script);
+        let played_at_rest = played(&script, true);
+        let played = played(&script, false);
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(&file, &played).unwrap();
             continue;
         }
         let name = file.file_name().unwrap().display();
         assert_eq!(played, script, "{name} goes otherwise");
+        assert_eq!(played_at_rest, script, "{name} goes otherwise at rest");
     }
 }

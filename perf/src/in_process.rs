@@ -115,7 +115,7 @@ fn during<T>(_: &InProcessArgs, load: impl FnOnce() -> T) -> Result<T, Failure> 
     Ok(load())
 }
 
-fn rest(until: Instant) {
+pub(crate) fn rest(until: Instant) {
     loop {
         let left = until.saturating_duration_since(clock::now());
         if left.is_zero() {

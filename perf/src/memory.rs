@@ -1,21 +1,28 @@
 //! What groups and offsets take, as the operating system counts it.
 
 use std::fs;
+use std::time::Duration;
 
 use takhin_coordinator::config::Config;
 use takhin_coordinator::engine::{CommitRequest, Engine};
 
 use crate::args::MemoryArgs;
+use crate::clock;
 use crate::failure::Failure;
 use crate::figures::Figures;
-use crate::in_process::form;
+use crate::in_process::{form, rest as wait_until};
 use crate::report::as_f64;
 
 /// Partitions of a group that commits.
 const PARTITIONS: i32 = 100;
 
+/// After so long, and a millisecond a group, it is given up that all come to rest. Half a minute
+/// is what they need to be quiet for, and some microseconds each.
+const REST_MS: u64 = 60_000;
+
 /// Makes idle groups of one member and then groups that only hold offsets, in the journal that
-/// keeps nothing, and looks at the resident memory in between.
+/// keeps nothing, and looks at the resident memory in between: when they were just made, and when
+/// all of them are at rest.
 pub(crate) fn run(args: &MemoryArgs) -> Result<Figures, Failure> {
     let mut figures = Figures::new("resident memory of idle groups and of offsets");
     let config = Config::builder()
@@ -29,35 +36,79 @@ pub(crate) fn run(args: &MemoryArgs) -> Result<Figures, Failure> {
     let empty = resident()?;
     let members = form(&engine, args.groups, 1)?;
     drop(members);
+    let just_formed = resident()?;
+    let at_rest_already = at_rest(&engine);
+    let rested_ms = wait_for_rest(&engine, args.groups)?;
     let with_groups = resident()?;
-    commit(&engine, args.offsets)?;
+    let groups_of_offsets = commit(&engine, args.offsets)?;
+    let just_committed = resident()?;
+    wait_for_rest(&engine, args.groups + groups_of_offsets)?;
     let with_offsets = resident()?;
-    let each = |bytes: u64, count: u64| as_f64(bytes) / as_f64(count.max(1));
+    let each = |bytes: u64, before: u64, count: u64| {
+        as_f64(bytes.saturating_sub(before)) / as_f64(count.max(1))
+    };
+    let group = |bytes| each(bytes, empty, args.groups);
+    let offset = |bytes| each(bytes, with_groups, args.offsets);
     figures.row("one-member groups", as_f64(args.groups), "");
-    let groups = with_groups.saturating_sub(empty);
     figures.row(
-        "a group with its member",
-        each(groups, args.groups),
-        "bytes",
+        "at rest when the last was formed",
+        as_f64(at_rest_already),
+        "",
     );
+    figures.row("a group then", group(just_formed), "bytes");
+    figures.row("a group at rest", group(with_groups), "bytes");
+    figures.row("all at rest after", as_f64(rested_ms), "ms");
     figures.row("offsets", as_f64(args.offsets), "");
-    let offsets = with_offsets.saturating_sub(with_groups);
-    figures.row("an offset", each(offsets, args.offsets), "bytes");
+    figures.row("an offset just committed", offset(just_committed), "bytes");
+    figures.row("an offset at rest", offset(with_offsets), "bytes");
     Ok(figures)
 }
 
-/// That many offsets, a hundred a group.
-fn commit(engine: &Engine, offsets: u64) -> Result<(), Failure> {
+/// Waits until that many groups are at rest; how long it took, in milliseconds.
+fn wait_for_rest(engine: &Engine, groups: u64) -> Result<u64, Failure> {
+    let begin = clock::now();
+    let patience = Duration::from_millis(REST_MS + groups);
+    loop {
+        let at_rest = at_rest(engine);
+        let waited = clock::now().duration_since(begin);
+        if at_rest >= groups {
+            // What the allocator has to give back it gives back soon.
+            wait_until(clock::now() + Duration::from_secs(1));
+            return Ok(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
+        }
+        if waited > patience {
+            let text = format!("of {groups} groups {at_rest} came to rest");
+            return Err(Failure::new(text));
+        }
+        wait_until(clock::now() + Duration::from_millis(100));
+    }
+}
+
+/// How many groups are at rest.
+fn at_rest(engine: &Engine) -> u64 {
+    let shards = 0..engine.shards().len();
+    let of_shard = |shard| engine.metrics().shard(shard).groups_at_rest.value();
+    shards.map(of_shard).sum::<i64>().unsigned_abs()
+}
+
+/// That many offsets, a hundred a group, of topics with up to a billion records; the groups.
+fn commit(engine: &Engine, offsets: u64) -> Result<u64, Failure> {
     let partitions = u64::from(PARTITIONS.unsigned_abs());
-    for group in 0..offsets.div_ceil(partitions) {
+    let groups = offsets.div_ceil(partitions);
+    let mut chance = 1_u64;
+    for group in 0..groups {
         let mut request = CommitRequest::new(format!("orders-history-{group:06}"));
         for partition in 0..PARTITIONS {
-            request = request.offset("orders", partition, 1_000_000);
+            // A linear congruence: numbers that do not follow from each other.
+            chance = chance
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            request = request.offset("orders", partition, (chance >> 34).cast_signed());
         }
         let committed = engine.commit(request).wait();
         committed.map_err(|refusal| Failure::new(format!("a commit was refused: {refusal:?}")))?;
     }
-    Ok(())
+    Ok(groups)
 }
 
 /// Bytes of the process that are in memory.

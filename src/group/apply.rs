@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::effects::GroupKey;
 use super::groups::{Group, Groups};
+use super::places::Seen;
 use super::record::{OffsetValue, Record};
 use super::request::Producer;
 use crate::mutation;
@@ -24,15 +25,15 @@ impl Groups {
     /// The same for a record that is most likely of the group in that place.
     pub(super) fn apply_near(&mut self, place: GroupKey, record: &Record, now: Now) {
         let is_there = |group: &Group| group.id == *record.group();
-        let near = self.keyed(place).is_some_and(is_there);
+        let near = self.places.awake(place).is_some_and(is_there);
         let place = near.then_some(place);
         let place = place.or_else(|| self.place_of(record.group()));
         self.apply_at(place, record, now);
     }
 
     fn apply_at(&mut self, place: Option<GroupKey>, record: &Record, now: Now) {
-        let sizes = |group: &Group| group.facts.sizes();
-        let before = place.and_then(|place| self.keyed(place)).map(sizes);
+        let sizes = |group: &mut Group| group.facts.sizes();
+        let before = place.and_then(|place| self.keyed_mut(place)).map(sizes);
         let before = before.unwrap_or_default();
         let after = self.change(place, record, now).map(sizes);
         let after = after.unwrap_or_default();
@@ -41,7 +42,7 @@ impl Groups {
     }
 
     /// The group as it is then, if there is one.
-    fn change(&mut self, place: Option<GroupKey>, record: &Record, now: Now) -> Option<&Group> {
+    fn change(&mut self, place: Option<GroupKey>, record: &Record, now: Now) -> Option<&mut Group> {
         match record {
             Record::Offset {
                 group,
@@ -88,7 +89,7 @@ impl Groups {
                 for producer in facts.pending.producers() {
                     self.producers.closed(producer, group);
                 }
-                self.keyed(place?)
+                self.keyed_mut(place?)
             }
             Record::Pending { .. } => self.change_pending(place, record, now),
         }
@@ -99,7 +100,7 @@ impl Groups {
         place: Option<GroupKey>,
         record: &Record,
         now: Now,
-    ) -> Option<&Group> {
+    ) -> Option<&mut Group> {
         let Record::Pending {
             group: id,
             topic,
@@ -117,7 +118,7 @@ impl Groups {
             {
                 self.producers.closed(*producer, id);
             }
-            return self.keyed(place?);
+            return self.keyed_mut(place?);
         };
         let group = self.group_for_facts(place, id, now);
         let key = group.key;
@@ -129,13 +130,13 @@ impl Groups {
         };
         self.producers.opened(producer, id);
         self.producers.saw_order(value.order);
-        self.keyed(key)
+        self.keyed_mut(key)
     }
 
     /// The records that would rebuild all facts, by group name: a snapshot, and what tests
     /// compare. Groups without facts do not appear.
     pub fn snapshot(&self) -> Vec<Record> {
-        let mut groups: Vec<&Group> = self.iter().collect();
+        let mut groups: Vec<Seen<'_>> = self.iter().collect();
         groups.sort_by(|a, b| a.id.cmp(&b.id));
         groups
             .into_iter()

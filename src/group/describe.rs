@@ -3,9 +3,31 @@
 use std::sync::Arc;
 
 use super::Phase;
-use super::groups::Group;
-use super::reply::{Described, DescribedMember, GroupType, Listed};
-use super::request::ListRequest;
+use super::effects::{Effect, GroupKey};
+use super::groups::{Group, Groups};
+use super::reply::{Described, DescribedMember, GroupType, Listed, Reply};
+use super::request::{ListRequest, ReplyTo, Request};
+
+impl Groups {
+    /// What needs no more than a look at the group.
+    pub(super) fn read_for(
+        &mut self,
+        key: GroupKey,
+        request: Request,
+        to: ReplyTo,
+        fx: &mut Vec<Effect>,
+    ) {
+        let Some(group) = self.read(key) else {
+            return;
+        };
+        let reply = if let Request::Fetch(request) = request {
+            Reply::Fetch(Ok(group.fetch(request)))
+        } else {
+            Reply::Describe(Ok(group.describe()))
+        };
+        fx.push(Effect::Reply { to, reply });
+    }
+}
 
 impl Group {
     /// The group as a description shows it: protocol and metadata only while it is stable.

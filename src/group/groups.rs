@@ -1,17 +1,16 @@
 //! All groups of one shard: finds the group, then lets it take its turn.
 
-use std::collections::HashMap;
-
-use slab::Slab;
-
-use super::classic::{Classic, Running, Turn};
+use super::classic::{Classic, Turn};
 use super::effects::{Effect, End, Full, GroupKey, Note, Timer};
 use super::facts::Facts;
 use super::offsets::fetch_from_nowhere;
+use super::places::{Places, Seen};
 use super::producers::Producers;
 use super::quarantine::Quarantine;
 use super::reply::{LeftMember, Reply};
 use super::request::{CommitRequest, JoinRequest, LeaveRequest, ReplyTo, Request};
+use super::rest::Round;
+use super::retention::Watch;
 use super::room::Room;
 use super::rules::Rules;
 use super::seats::Seats;
@@ -19,7 +18,7 @@ use super::warm::Before;
 use super::{Phase, classic};
 use crate::error::Refusal;
 use crate::ids::{Generation, GroupId};
-use crate::time::{Now, Stalls, Tick};
+use crate::time::{Now, Stalls, WallMs};
 
 /// One group: its durable and its live half.
 #[derive(Debug)]
@@ -40,10 +39,30 @@ pub(super) struct Group {
     pub(super) is_closing: bool,
     /// Requests that wait for that, in order; at most [`Groups::HELD_MAX`].
     pub(super) held: Vec<(Request, ReplyTo)>,
-    pub(super) retention: Option<Running>,
+    pub(super) retention: Option<Watch>,
+    /// Something was done to it since it was last looked at.
+    pub(super) is_touched: bool,
 }
 
 impl Group {
+    /// An empty group.
+    pub(super) fn new(key: GroupKey, id: GroupId, now: WallMs) -> Self {
+        Self {
+            key,
+            id,
+            facts: Facts::default(),
+            classic: Classic::new(now),
+            in_flight: 0,
+            removals: 0,
+            pending_in_flight: 0,
+            promised: 0,
+            is_closing: false,
+            held: Vec::new(),
+            retention: None,
+            is_touched: true,
+        }
+    }
+
     /// A removal waits for what is on its way, and everything waits for the removal of the group.
     /// What is decided on what is staged waits for what changes it.
     fn must_hold(&self, request: &Request) -> bool {
@@ -69,15 +88,13 @@ impl Group {
 
 /// The groups of one shard.
 #[derive(Debug)]
-#[expect(clippy::struct_field_names, reason = "they are the groups")]
 pub struct Groups {
     rules: Rules,
     pub(super) stalls: Stalls,
-    groups: Slab<Group>,
-    names: HashMap<GroupId, usize, foldhash::fast::RandomState>,
+    pub(super) places: Places,
+    pub(super) round: Round,
     pub(super) seats: Seats,
     pub(super) producers: Producers,
-    serials: u32,
     /// Committed offsets of all groups.
     pub(super) offsets: usize,
     /// Staged offsets of all groups.
@@ -97,11 +114,10 @@ impl Groups {
         Self {
             rules,
             stalls: Stalls::default(),
-            groups: Slab::new(),
-            names: HashMap::default(),
+            places: Places::default(),
+            round: Round::default(),
             seats: Seats::default(),
             producers: Producers::default(),
-            serials: 0,
             offsets: 0,
             pending: 0,
             quarantine: Quarantine::default(),
@@ -117,12 +133,12 @@ impl Groups {
 
     /// How many groups there are.
     pub fn len(&self) -> usize {
-        self.groups.len()
+        self.places.len()
     }
 
     /// Whether there is no group.
     pub fn is_empty(&self) -> bool {
-        self.groups.is_empty()
+        self.len() == 0
     }
 
     /// How many members and pending members there are.
@@ -144,66 +160,54 @@ impl Groups {
     pub fn is_current(&self, timer: Timer) -> bool {
         match timer {
             Timer::Session { seat, arming } => self.seats.is_current(seat, arming),
+            // Neither runs for a group at rest.
             Timer::Join { group, arming } => self
-                .keyed(group)
+                .places
+                .awake(group)
                 .is_some_and(|it| it.classic.awaits_join_timer(arming)),
             Timer::Sync { group, arming } => self
-                .keyed(group)
+                .places
+                .awake(group)
                 .is_some_and(|it| it.classic.awaits_sync_timer(arming)),
             Timer::Retention { group, arming } => self
-                .keyed(group)
-                .and_then(|it| it.retention)
-                .is_some_and(|running| running.arming == arming && running.at < Tick(u64::MAX)),
+                .places
+                .retention(group)
+                .is_some_and(|watch| watch.arming == arming && watch.at.is_some()),
         }
     }
 
     /// Whether the group exists.
     pub fn contains(&self, group: &GroupId) -> bool {
-        self.names.contains_key(group)
+        self.place_of(group).is_some()
     }
 
     /// The generation and phase of a group, as they are now.
     pub fn state(&self, group: &GroupId) -> Option<(Generation, Phase)> {
-        let classic = &self.find(group)?.classic;
-        Some((classic.generation, classic.phase))
+        let group = self.find(group)?;
+        Some((group.classic.generation, group.classic.phase))
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Group> {
-        self.groups.iter().map(|(_, group)| group)
+    /// All groups, by slot.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Seen<'_>> {
+        self.places.iter()
     }
 
-    /// Places that there are; a group keeps its own for life.
-    pub(super) fn places(&self) -> usize {
-        if self.groups.is_empty() {
-            return 0;
-        }
-        self.groups.capacity()
+    pub(super) fn find(&self, id: &GroupId) -> Option<Seen<'_>> {
+        self.keyed(self.place_of(id)?)
     }
 
-    /// The group at that place, if one is.
-    pub(super) fn at_place(&self, place: usize) -> Option<&Group> {
-        self.groups.get(place)
+    pub(super) fn keyed(&self, key: GroupKey) -> Option<Seen<'_>> {
+        self.places.see(key)
     }
 
-    pub(super) fn find(&self, id: &GroupId) -> Option<&Group> {
-        self.names.get(id).map(|slot| &self.groups[*slot])
-    }
-
-    pub(super) fn keyed(&self, key: GroupKey) -> Option<&Group> {
-        self.groups
-            .get(key.slot as usize)
-            .filter(|group| group.key == key)
-    }
-
+    /// The group, which is awake then.
     pub(super) fn keyed_mut(&mut self, key: GroupKey) -> Option<&mut Group> {
-        self.groups
-            .get_mut(key.slot as usize)
-            .filter(|group| group.key == key)
+        self.places.wake(key, &mut self.seats)
     }
 
     /// Where the group is, if it exists.
     pub fn place_of(&self, id: &GroupId) -> Option<GroupKey> {
-        self.find(id).map(|group| group.key)
+        self.places.find(id)
     }
 
     /// The group for a record, made if need be: a group that only holds offsets has no record of
@@ -215,32 +219,12 @@ impl Groups {
         now: Now,
     ) -> &mut Group {
         let key = place.unwrap_or_else(|| self.insert(id, now));
-        &mut self.groups[key.slot as usize]
+        self.keyed_mut(key).expect("found or made just now")
     }
 
     fn insert(&mut self, id: &GroupId, now: Now) -> GroupKey {
-        self.serials = self.serials.wrapping_add(1);
-        let entry = self.groups.vacant_entry();
-        let slot = entry.key();
-        let key = GroupKey {
-            slot: u32::try_from(slot).expect("a shard has fewer than 2^32 groups"),
-            serial: self.serials,
-        };
-        entry.insert(Group {
-            key,
-            id: id.clone(),
-            facts: Facts::default(),
-            classic: Classic::new(now.wall),
-            in_flight: 0,
-            removals: 0,
-            pending_in_flight: 0,
-            promised: 0,
-            is_closing: false,
-            held: Vec::new(),
-            retention: None,
-        });
-        self.names.insert(id.clone(), slot);
-        key
+        self.places
+            .insert(id, |key| Group::new(key, id.clone(), now.wall))
     }
 
     /// Makes the group and has it looked at by the retention check, should it stay empty.
@@ -259,8 +243,7 @@ impl Groups {
         fx: &mut Vec<Effect>,
         act: impl FnOnce(&mut Turn<'_>) -> T,
     ) -> Option<T> {
-        let slot = self.groups.get_mut(key.slot as usize);
-        let group = slot.filter(|group| group.key == key)?;
+        let group = self.places.wake(key, &mut self.seats)?;
         let (seats, producers) = (&mut self.seats, &mut self.producers);
         let (rules, stalls) = (&self.rules, &self.stalls);
         let mut turn = Turn {
@@ -310,7 +293,8 @@ impl Groups {
             let reply = request.refused(refusal);
             return fx.push(Effect::Reply { to, reply });
         }
-        if let Some(group) = place.and_then(|place| self.keyed_mut(place))
+        // Nothing is on its way in a group at rest.
+        if let Some(group) = place.and_then(|place| self.places.awake_mut(place))
             && group.must_hold(&request)
         {
             if group.held.len() < Self::HELD_MAX {
@@ -338,6 +322,9 @@ impl Groups {
         let (Some(key), false) = (place, matches!(request, Request::Join(_))) else {
             return self.dispatch_without_group(request, to, room, now, fx);
         };
+        if matches!(request, Request::Fetch(_) | Request::Describe(_)) {
+            return self.read_for(key, request, to, fx);
+        }
         self.turn(key, now, fx, |turn| match request {
             Request::Sync(request) => turn.sync(request, to),
             Request::Heartbeat(request) => {
@@ -351,17 +338,11 @@ impl Groups {
             Request::Commit(request) => turn.commit(request, to),
             Request::TxnCommit(request) => turn.stage(request, to),
             Request::EndTxn(request) => turn.end_txn(&request, to),
-            Request::Fetch(request) => {
-                let fetched = turn.group.fetch(request);
-                turn.reply(to, Reply::Fetch(Ok(fetched)));
-            }
             Request::OffsetDelete(request) => turn.delete_offsets(&request, to),
-            Request::Describe(_) => {
-                let described = turn.group.describe();
-                turn.reply(to, Reply::Describe(Ok(described)));
-            }
             Request::DeleteGroup(_) => turn.delete_group(to),
             Request::Join(_)
+            | Request::Fetch(_)
+            | Request::Describe(_)
             | Request::List(_)
             | Request::TxnGroups(_)
             | Request::TopicsDeleted(_) => {}
@@ -414,7 +395,7 @@ impl Groups {
         if !session.contains(&request.session_timeout_ms) {
             return refuse(Refusal::InvalidSessionTimeout);
         }
-        let known = self.find(&request.group).map(|group| group.key);
+        let known = self.place_of(&request.group);
         if known.is_none() && !request.member.is_empty() {
             return refuse(Refusal::UnknownMemberId);
         }
@@ -463,6 +444,10 @@ impl Groups {
 
     /// A timer of a group fired. Session timers go to [`Self::session_due`].
     pub fn fire(&mut self, timer: Timer, now: Now, fx: &mut Vec<Effect>) {
+        if !self.is_current(timer) {
+            // One that was overtaken wakes nobody.
+            return;
+        }
         match timer {
             Timer::Session { .. } => {}
             Timer::Join { group, arming } => {
@@ -496,13 +481,11 @@ impl Groups {
 
     /// Takes the group out; what was held for it is asked again of what comes after it.
     pub(super) fn remove(&mut self, key: GroupKey, now: Now, fx: &mut Vec<Effect>) {
-        let Some(id) = self.keyed(key).map(|group| group.id.clone()) else {
+        self.turn(key, now, fx, |turn| turn.drain_pending(End::Left));
+        self.removals += 1;
+        let Some(group) = self.places.remove(key) else {
             return;
         };
-        self.turn(key, now, fx, |turn| turn.drain_pending(End::Left));
-        self.names.remove(&id);
-        self.removals += 1;
-        let group = self.groups.remove(key.slot as usize);
         fx.push(Effect::Vacate { group: key });
         fx.push(Effect::Note(Note::GroupRemoved {
             phase: group.classic.phase,
@@ -512,30 +495,33 @@ impl Groups {
 
     /// Drops groups of which the replayed records left nothing: they were removed.
     pub(super) fn forget_traceless(&mut self) {
-        let names = &mut self.names;
-        self.groups.retain(|_, group| {
-            let has_traces = group.facts.metadata.is_some() || group.facts.sizes() != (0, 0);
-            if !has_traces {
-                names.remove(&group.id);
+        for key in self.keys() {
+            let has_traces =
+                |group: &Group| group.facts.metadata.is_some() || group.facts.sizes() != (0, 0);
+            if !self.keyed(key).is_some_and(|group| has_traces(&group)) {
+                self.places.remove(key);
             }
-            has_traces
-        });
+        }
     }
 
     /// The groups' keys, by slot.
     pub(super) fn keys(&self) -> Vec<GroupKey> {
-        self.iter().map(|group| group.key).collect()
+        self.places.keys().collect()
     }
 
     /// The shard is given up: every group becomes Dead, and whoever waits is told to look for
     /// the new coordinator (specification 2.12).
     pub fn unload(&mut self, now: Now, fx: &mut Vec<Effect>) {
         for key in self.keys() {
-            self.turn(key, now, fx, |turn| turn.unload());
-            let held = self
-                .groups
-                .get_mut(key.slot as usize)
-                .map(|it| std::mem::take(&mut it.held));
+            let was_at_rest = self.places.awake(key).is_none();
+            let held = self.turn(key, now, fx, |turn| {
+                turn.unload();
+                std::mem::take(&mut turn.group.held)
+            });
+            if was_at_rest {
+                // Not all awake at once.
+                self.places.lay_down(key, &mut self.seats);
+            }
             for (request, to) in held.into_iter().flatten() {
                 let reply = request.refused(Refusal::NotCoordinator);
                 fx.push(Effect::Reply { to, reply });

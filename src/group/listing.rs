@@ -8,7 +8,7 @@
 //! puts the pages together then keeps one row a name.
 
 use super::Phase;
-use super::groups::{Group, Groups};
+use super::groups::Groups;
 use super::reply::{ListPage, Listed};
 use super::request::ListRequest;
 
@@ -44,13 +44,12 @@ impl Groups {
         let ends_at = if slice.phases == Phases::default() {
             0
         } else {
-            self.places()
+            self.places.slots()
         };
         let until = slice.from.saturating_add(ListSlice::PLACES).min(ends_at);
-        let groups = (slice.from..until).filter_map(|place| self.at_place(place));
-        let rows: Vec<Listed> = groups
-            .filter(|group| slice.phases.contains(group.classic.phase))
-            .map(Group::list)
+        let is_wanted = |phase| slice.phases.contains(phase);
+        let rows: Vec<Listed> = (slice.from..until)
+            .filter_map(|slot| self.places.listed(slot, is_wanted))
             .collect();
         ListPage {
             rows,

@@ -21,6 +21,9 @@
 //! [`Groups::settle`] applies the records and releases the answer. A failed append leaves no
 //! trace in the facts, so there is no rollback anywhere.
 //!
+//! A group to which nothing happens comes to rest ([`Groups::rest`]): all of it is packed into one
+//! small piece of memory until something is to change it, and nobody can tell.
+//!
 //! The rules are Apache Kafka's (4.4.0); where the origin, Takhin's Go package, differs (its
 //! generation counted at the start of a rebalance, joins that never wait, offsets lost with the
 //! last member, no leader re-election), Kafka is right.
@@ -33,13 +36,17 @@ mod facts;
 mod groups;
 mod listing;
 mod offsets;
+mod pack;
+mod packed;
 mod pending;
+mod places;
 mod producers;
 mod quarantine;
 mod record;
 mod refused;
 mod reply;
 mod request;
+mod rest;
 mod retention;
 mod room;
 mod row;

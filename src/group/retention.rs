@@ -5,11 +5,20 @@
 //! commit never moves it: a later commit only makes the group expire later.
 
 use super::Phase;
-use super::classic::{Running, Turn};
+use super::classic::Turn;
 use super::effects::{Effect, Note, Then, Timer};
 use super::record::{OffsetValue, Record};
 use crate::ids::{PartitionIndex, TopicName};
-use crate::time::WallMs;
+use crate::time::{Tick, WallMs};
+
+/// The group's timer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Watch {
+    /// Its number; kept when it has fired, so that a stale timer is never taken for a later one.
+    pub(super) arming: u32,
+    /// When it fires; `None`: it has.
+    pub(super) at: Option<Tick>,
+}
 
 /// When an offset of this group begins to age.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -128,17 +137,17 @@ impl Turn<'_> {
         let wait_ms = u64::try_from(expiry.0.saturating_sub(self.now.wall.0)).unwrap_or(0);
         // Never sooner than Kafka would look.
         let at = self.now.tick + wait_ms.max(self.rules.retention_check_interval_ms);
-        if self.group.retention.is_some_and(|running| running.at <= at) {
+        let running = self.group.retention.and_then(|watch| watch.at);
+        if running.is_some_and(|running| running <= at) {
             return;
         }
         let arming = self
             .group
             .retention
-            .map_or(0, |running| running.arming.wrapping_add(1));
-        self.group.retention = Some(Running {
+            .map_or(0, |watch| watch.arming.wrapping_add(1));
+        self.group.retention = Some(Watch {
             arming,
-            since: self.now.tick,
-            at,
+            at: Some(at),
         });
         self.fx.push(Effect::Arm {
             at,
@@ -151,16 +160,14 @@ impl Turn<'_> {
 
     /// The retention timer fired: what has expired goes, and with the last of it an empty group.
     pub(super) fn retention_timer_fired(&mut self, arming: u32) {
-        let running = self.group.retention;
-        if running.is_none_or(|running| running.arming != arming)
-            || self.group.classic.phase == Phase::Dead
-        {
+        let watch = self.group.retention.as_mut();
+        let Some(watch) = watch.filter(|watch| watch.arming == arming) else {
+            return;
+        };
+        if self.group.classic.phase == Phase::Dead {
             return;
         }
-        // The number is kept, so that a stale timer is never taken for a later one.
-        if let Some(running) = &mut self.group.retention {
-            running.at = crate::time::Tick(u64::MAX);
-        }
+        watch.at = None;
         if self.group.in_flight > 0 {
             // What is on its way may be newer than what would be removed.
             return self.arm_retention_for(self.now.wall);

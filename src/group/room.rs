@@ -28,24 +28,34 @@ impl Groups {
     /// its own.
     pub fn takes_seat(&self, request: &JoinRequest) -> bool {
         let owns = |instance: &InstanceId| {
-            self.find(&request.group)
-                .and_then(|it| it.classic.roster.instance_owner(instance.as_str()))
-                .is_some()
+            let group = self.find(&request.group);
+            group.is_some_and(|it| {
+                let owner = it.classic.roster.instance_owner(instance.as_str());
+                owner.is_some()
+            })
         };
         request.member.is_empty() && !request.instance.as_ref().is_some_and(owns)
     }
 
     /// For how many offsets of the commit, to the group in that place, room must be found.
-    pub(crate) fn new_offsets(&self, place: Option<GroupKey>, request: &CommitRequest) -> usize {
+    pub(crate) fn new_offsets(
+        &mut self,
+        place: Option<GroupKey>,
+        request: &CommitRequest,
+    ) -> usize {
         place
-            .and_then(|place| self.keyed(place))
+            .and_then(|place| self.keyed_mut(place))
             .map_or_else(|| asked(request), |group| group.new_offsets(request))
     }
 
     /// The same for a commit within a transaction.
-    pub(crate) fn new_pending(&self, place: Option<GroupKey>, request: &TxnCommitRequest) -> usize {
+    pub(crate) fn new_pending(
+        &mut self,
+        place: Option<GroupKey>,
+        request: &TxnCommitRequest,
+    ) -> usize {
         let TxnCommitRequest { producer, commit } = request;
-        place.and_then(|place| self.keyed(place)).map_or_else(
+        place.and_then(|place| self.keyed_mut(place)).map_or_else(
             || asked(commit),
             |group| group.new_pending(commit, producer.id),
         )

@@ -13,7 +13,8 @@ use crate::time::{Stalls, Tick};
 #[derive(Debug)]
 pub(super) struct Seat {
     pub(super) group: GroupKey,
-    pub(super) member: MemberId,
+    /// `None`: the group is at rest, and knows.
+    pub(super) member: Option<MemberId>,
     /// When the core itself last heard of the member, or reset its timer.
     heard_at: Tick,
     /// How long it may be silent from then on, in milliseconds.
@@ -46,7 +47,7 @@ impl Seats {
     pub(super) fn take(&mut self, group: GroupKey, member: MemberId) -> SeatId {
         let index = self.seats.insert(Seat {
             group,
-            member,
+            member: Some(member),
             heard_at: Tick(0),
             silence_ms: 0,
             timeout_ms: 0,
@@ -54,6 +55,16 @@ impl Seats {
             arming: 0,
         });
         SeatId(u32::try_from(index).expect("a shard has fewer than 2^32 seats"))
+    }
+
+    /// The member's group has come to rest.
+    pub(super) fn unname(&mut self, seat: SeatId) {
+        self.seats[seat.0 as usize].member = None;
+    }
+
+    /// The member's group is awake again.
+    pub(super) fn name(&mut self, seat: SeatId, member: &MemberId) {
+        self.seats[seat.0 as usize].member = Some(member.clone());
     }
 
     /// Gives a seat up; its filed timer will find nobody.

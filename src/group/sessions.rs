@@ -39,8 +39,11 @@ impl Groups {
         let Some(place) = self.seats.get(seat) else {
             return Due::Nothing;
         };
-        let (key, member) = (place.group, place.member.clone());
-        if self.turn(key, now, fx, |turn| turn.is_waiting(&member)) == Some(true) {
+        let key = place.group;
+        // Nobody waits in a group at rest, whose seats have no names.
+        if let Some(member) = place.member.clone()
+            && self.turn(key, now, fx, |turn| turn.is_waiting(&member)) == Some(true)
+        {
             // Armed anew when its request is answered.
             self.seats.disarm(seat);
             return Due::Nothing;
@@ -50,11 +53,14 @@ impl Groups {
 
     /// Expires the member or pending member of that seat.
     pub fn expire(&mut self, seat: SeatId, now: Now, fx: &mut Vec<Effect>) {
-        let Some(place) = self.seats.get(seat) else {
+        let Some(key) = self.seats.get(seat).map(|place| place.group) else {
             return;
         };
-        let (key, member) = (place.group, place.member.clone());
-        self.turn(key, now, fx, |turn| turn.expire(&member));
+        self.keyed_mut(key);
+        let member = self.seats.get(seat).and_then(|place| place.member.clone());
+        if let Some(member) = member {
+            self.turn(key, now, fx, |turn| turn.expire(&member));
+        }
     }
 
     /// Nobody was served for `length_ms` until now: deadlines that were running are extended.

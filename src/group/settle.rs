@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Phase;
 use super::classic::{Classic, Member, Turn};
 use super::effects::{Cause, Effect, End, Entry, Note, SeatId, Then};
-use super::groups::Groups;
+use super::groups::{Group, Groups};
 use super::record::{GroupMetadata, Record};
 use super::reply::Reply;
 use super::request::{Client, Protocol, ReplyTo, TopicDeletion};
@@ -68,7 +68,12 @@ impl Groups {
     ) {
         let mut concerned = Vec::new();
         for key in self.keys() {
-            let records = self.turn(key, now, fx, |turn| turn.offsets_of_deleted(topics));
+            if !self.places.has_offsets(key) {
+                continue;
+            }
+            let records = self
+                .keyed(key)
+                .map(|group| group.offsets_of_deleted(topics));
             if let Some(records) = records.filter(|records| !records.is_empty()) {
                 concerned.push((key, records));
             }
@@ -205,17 +210,6 @@ impl Turn<'_> {
         }
     }
 
-    fn offsets_of_deleted(&self, topics: &[TopicDeletion]) -> Vec<Record> {
-        if self.group.is_closing {
-            return Vec::new();
-        }
-        let group = &*self.group;
-        topics
-            .iter()
-            .flat_map(|deleted| group.of_deleted_topic(deleted))
-            .collect()
-    }
-
     /// Gives up the seats of pending members: their group goes.
     pub(super) fn drain_pending(&mut self, end: End) {
         for seat in self.group.classic.roster.drain_pending() {
@@ -271,7 +265,7 @@ impl Turn<'_> {
             member.instance.clone(),
             client,
             (member.session_timeout_ms, rebalance_timeout_ms),
-            protocol,
+            Box::new([protocol]),
             member.assignment.clone(),
         );
         self.group
@@ -296,6 +290,18 @@ impl Turn<'_> {
             .session_left_ms(&self.group.id, known, self.rules, self.now.wall);
         self.seats
             .arm_first(seat, (left_ms, timeout_ms), self.now.tick, self.fx);
+    }
+}
+
+impl Group {
+    fn offsets_of_deleted(&self, topics: &[TopicDeletion]) -> Vec<Record> {
+        if self.is_closing {
+            return Vec::new();
+        }
+        let deleted = topics.iter();
+        deleted
+            .flat_map(|topic| self.of_deleted_topic(topic))
+            .collect()
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::classic::Member;
 use super::groups::{Group, Groups};
+use super::places::Seen;
 use super::{Rules, SeatId};
 use crate::ids::{GroupId, MemberId};
 use crate::time::{Now, Tick, WallMs};
@@ -61,7 +62,7 @@ impl Groups {
     /// When each member was last heard of, `beat` being the last beat that the side door heard:
     /// for the next life, when this one ends in order.
     pub fn heard(&self, beat: impl Fn(SeatId) -> Option<Tick>, now: Now) -> Vec<Heard> {
-        let each = |group| self.heard_in(group, &beat, now);
+        let each = |group: Seen<'_>| self.heard_in(&group, &beat, now);
         self.iter().flat_map(each).collect()
     }
 

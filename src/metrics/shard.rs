@@ -13,6 +13,8 @@ pub struct ShardMetrics {
     refusals: [Counter; RefusalCause::ALL.len()],
     /// Members of all groups.
     pub members: Gauge,
+    /// Groups of which nothing is kept but one small piece of memory, as nothing happens to them.
+    pub groups_at_rest: Gauge,
     /// Committed offsets of all groups.
     pub offsets: Gauge,
     /// Offsets that open transactions have staged.

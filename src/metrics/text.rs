@@ -125,6 +125,9 @@ impl Metrics {
             "Members of all groups.",
             members,
         )?;
+        let at_rest = self.gauge(|shard| &shard.groups_at_rest);
+        let help = "Groups to which nothing happens, packed.";
+        one(f, "takhin_groups_at_rest", "gauge", help, at_rest)?;
         let offsets = self.gauge(|shard| &shard.offsets);
         one(f, "takhin_offsets", "gauge", "Committed offsets.", offsets)?;
         let quarantined = self.gauge(|shard| &shard.groups_quarantined);

@@ -34,6 +34,7 @@ mod ownership;
 #[cfg(all(test, not(loom)))]
 mod ownership_tests;
 mod placement;
+mod rest;
 mod share;
 mod state;
 mod worker;

@@ -105,6 +105,7 @@ impl ShardState {
         let shown = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         let metrics = self.metrics();
         metrics.members.set(shown(self.groups.seats()));
+        metrics.groups_at_rest.set(shown(self.groups.at_rest()));
         metrics.offsets.set(shown(self.groups.offsets()));
         metrics.offsets_staged.set(shown(self.groups.pending()));
         metrics.parked.set(shown(self.answers.len()));

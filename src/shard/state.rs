@@ -70,6 +70,8 @@ pub(crate) struct ShardState {
     pub(super) latest: Now,
     /// Where the timers stand that wait for a mailbox which is never empty.
     backlog: Option<Backlog>,
+    /// When groups may rest next: see [`super::rest`].
+    pub(super) rests_at: Tick,
     /// New offsets that are on their way to the journal.
     pub(super) promised: usize,
     /// What this shard holds of the limits that all shards share.
@@ -111,6 +113,7 @@ impl ShardState {
             is_alive: false,
             latest: now,
             backlog: None,
+            rests_at: now.tick,
             promised: 0,
             taken: Counts::default(),
             fx: Vec::new(),
@@ -389,7 +392,9 @@ impl ShardState {
         let pulse = self.shared.has_drivers && self.has_members();
         let pulse = pulse.then(|| now.tick + PULSE_MS);
         let overdue = self.in_flight.overdue_at();
-        due.into_iter().chain(pulse).chain(overdue).min()
+        let rest = self.rest_at();
+        let times = due.into_iter().chain(pulse).chain(overdue).chain(rest);
+        times.min()
     }
 
     /// Whether anybody's silence is being measured.
@@ -420,6 +425,7 @@ impl Drop for ShardState {
         self.give_back();
         let metrics = self.metrics();
         metrics.members.set(0);
+        metrics.groups_at_rest.set(0);
         metrics.offsets.set(0);
         metrics.offsets_staged.set(0);
         metrics.parked.set(0);

@@ -282,6 +282,7 @@ impl Shard {
         let more = state.fire_due(is_drained, taken, left, now, FIRED_MAX);
         state.hand_over(&self.me, now);
         own.answered(state, here);
+        state.rest(now.tick);
         state.show();
         self.metrics()
             .mailbox_depth

@@ -12,6 +12,7 @@
 //! | seats are members and pending members, no more | room `group` | `check_groups` |
 //! | the facts are the replay of the records, compacted or not | spec 4.5 | `check_facts` |
 //! | what is stored of a quiet stable group names its members | spec 2.7, 4.4 | `check_stored` |
+//! | nobody can tell whether a group was at rest | room `group` | `rests_are_not_seen` |
 //! | a restart keeps members, generations and offsets | spec 2.12 | `restart` |
 //!
 //! `MODEL_HISTORIES=n` runs more of them; `MODEL_SEED=n` picks the one of `one_history`.
@@ -35,8 +36,8 @@ use bytes::Bytes;
 use stage::*;
 use takhin_coordinator::error::Refusal;
 use takhin_coordinator::group::{
-    CommitRequest, GroupKey, Groups, HeartbeatRequest, JoinRequest, Phase, Reply, ReplyTo, Request,
-    Rules, SeatId, SyncRequest, TopicDeletion,
+    CommitRequest, Effect, GroupKey, Groups, HeartbeatRequest, JoinRequest, Phase, Reply, ReplyTo,
+    Request, Rules, SeatId, SyncRequest, TopicDeletion,
 };
 use takhin_coordinator::ids::{Generation, GroupId, InstanceId, MemberId, TopicId};
 
@@ -116,6 +117,8 @@ struct Model {
     /// The replay of everything that was settled.
     mirror: Groups,
     replayed: usize,
+    /// Everything that was decided.
+    history: Vec<Effect>,
 }
 
 fn rules() -> Rules {
@@ -177,6 +180,7 @@ impl Model {
             leaders: BTreeMap::new(),
             mirror: Groups::new(rules()),
             replayed: 0,
+            history: Vec::new(),
         }
     }
 
@@ -461,6 +465,22 @@ fn random_histories_keep_every_promise() {
         let _seed = Seed(seed);
         Model::new(seed).run();
     }
+}
+
+#[test]
+fn rests_are_not_seen() {
+    let mut rested = 0;
+    for seed in 0..number("MODEL_HISTORIES").unwrap_or(4_000) / 8 {
+        let _seed = Seed(seed);
+        let mut awake = Model::new(seed);
+        awake.run();
+        let mut at_rest = Model::new(seed);
+        at_rest.stage.rests = true;
+        at_rest.run();
+        assert_eq!(awake.history, at_rest.history);
+        rested += at_rest.stage.rested;
+    }
+    assert!(rested > 0, "nobody came to rest");
 }
 
 #[test]

@@ -17,6 +17,7 @@ impl Model {
     pub(super) fn watch(&mut self) {
         let at = std::mem::take(&mut self.stage.seen_at);
         let seen = self.stage.take_seen();
+        self.history.extend(seen.iter().cloned());
         let mut was_fenced = false;
         for (effect, tick) in seen.into_iter().zip(at) {
             let is_reply = matches!(effect, Effect::Reply { .. });

@@ -45,6 +45,10 @@ pub struct Stage {
     pub groups: Groups,
     pub tick: u64,
     pub journal: Journal,
+    /// Whether every group that can rest does, after every step.
+    pub rests: bool,
+    /// How many groups were found at rest then.
+    pub rested: usize,
     /// Entries that are not settled yet, in order.
     pub in_flight: VecDeque<Entry>,
     /// What is durable, in order.
@@ -71,6 +75,8 @@ impl Stage {
             groups: Groups::new(rules),
             tick: 0,
             journal: Journal::AtOnce,
+            rests: false,
+            rested: 0,
             in_flight: VecDeque::new(),
             log: Vec::new(),
             seen: Vec::new(),
@@ -157,7 +163,16 @@ impl Stage {
         let out = act(&mut self.groups, now, &mut fx);
         self.carry_out(fx);
         while self.journal == Journal::AtOnce && self.settle(Ok(())) {}
+        self.rest();
         out
+    }
+
+    fn rest(&mut self) {
+        // Looked at once, and not touched when it is looked at again.
+        for _ in 0..2 * usize::from(self.rests) {
+            while !self.groups.rest() {}
+        }
+        self.rested += self.groups.at_rest();
     }
 
     fn carry_out(&mut self, fx: Vec<Effect>) {
@@ -233,6 +248,7 @@ impl Stage {
         let now = self.now();
         self.groups.settle(entry, outcome, now, &mut fx);
         self.carry_out(fx);
+        self.rest();
         true
     }
 
@@ -310,6 +326,8 @@ impl Stage {
         stage.fresh = self.fresh;
         stage.asked = self.asked;
         stage.journal = self.journal;
+        stage.rests = self.rests;
+        stage.rested = self.rested;
         stage.log.clone_from(&self.log);
         let records = self.log.clone();
         stage.act(|groups, now, fx| {

@@ -30,13 +30,14 @@ pub(in crate::group) struct Member {
 }
 
 impl Member {
-    /// A member of a stable group, as a restart revives it; timeouts: session, rebalance.
+    /// A member of a stable group, revived by a restart or out of its rest; timeouts: session,
+    /// rebalance.
     pub(in crate::group) fn stable(
         seat: SeatId,
         instance: Option<InstanceId>,
         client: Client,
         (session_timeout_ms, rebalance_timeout_ms): (i32, i32),
-        protocol: Protocol,
+        protocols: Box<[Protocol]>,
         assignment: Bytes,
     ) -> Self {
         Self {
@@ -45,7 +46,7 @@ impl Member {
             client,
             session_timeout_ms,
             rebalance_timeout_ms,
-            protocols: Box::new([protocol]),
+            protocols,
             assignment,
             joining: None,
             syncing: None,

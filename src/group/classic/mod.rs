@@ -21,6 +21,7 @@ mod heartbeat;
 mod join;
 mod leave;
 mod member;
+mod packed;
 mod phase;
 mod rebalance;
 mod replace;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 pub(super) use join::refused;
 pub(super) use member::Member;
+pub(super) use packed::unpack_phase;
 pub use phase::Phase;
 pub use replace::Replacement;
 pub(super) use roster::Roster;
@@ -51,15 +53,15 @@ use crate::time::{Now, Stalls, Tick, WallMs};
 
 /// A timer of the group that is running.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Running {
-    pub(super) arming: u32,
-    pub(super) since: Tick,
-    pub(super) at: Tick,
+struct Running {
+    arming: u32,
+    since: Tick,
+    at: Tick,
 }
 
 /// What is to happen when the join timer fires.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum JoinEnd {
+enum JoinEnd {
     /// The initial delay, which joiners extend while something remains (Kafka's delayed join).
     Initial { delay_ms: u64, remaining_ms: u64 },
     /// The rebalance timeout.

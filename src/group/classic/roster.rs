@@ -212,6 +212,14 @@ impl Roster {
         self.pending.drain().map(|(_, seat)| seat).collect()
     }
 
+    /// Whether nobody waits or is waited for.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.pending.is_empty()
+            && self.joining == 0
+            && self.owing_sync == 0
+            && !self.iter().any(|(_, it)| it.syncing.is_some() || it.is_new)
+    }
+
     /// Whether the counts are what a walk over the members gives.
     pub(in crate::group) fn is_counted_right(&self) -> bool {
         let members = || self.members.values();
