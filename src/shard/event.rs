@@ -7,18 +7,31 @@ use crate::group::{Reply, Request};
 use crate::journal::Ticket;
 
 /// Anything that a shard has to know comes through its mailbox as one of these.
+///
+/// Boxed, since a mailbox has all its places from the start: what waits in it costs memory only
+/// while it waits. A request finds a busy shard, a batch a disk; one allocation more is nothing.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// Somebody asks.
-    Request {
-        request: Request,
-        answer: oneshot::Sender<Reply>,
-    },
+    Request(Box<Asked>),
     /// A batch became durable, or never will.
-    Settled {
-        ticket: Ticket,
-        outcome: Result<(), Refusal>,
-    },
+    Settled(Box<Settled>),
     /// The shard is given up; later requests are refused with this. Comes once.
     Close { refusal: Refusal },
 }
+
+/// A request, and where its answer goes.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) request: Request,
+    pub(crate) answer: oneshot::Sender<Reply>,
+}
+
+/// A batch, and what became of it.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    pub(crate) ticket: Ticket,
+    pub(crate) outcome: Result<(), Refusal>,
+}
+
+const _: () = assert!(size_of::<Event>() <= 16);

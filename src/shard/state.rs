@@ -3,11 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
 use super::answers::Answers;
 use super::doors::Doors;
-use super::event::Event;
+use super::event::{Asked, Event};
 use super::filed::Filed;
 use super::in_flight::InFlight;
 use super::limits::Limits;
@@ -162,13 +160,13 @@ impl ShardState {
     pub(crate) fn step(&mut self, event: Event, now: Now) {
         self.metrics().events.count(1);
         match event {
-            Event::Request { request, answer } => self.request(request, answer, now),
-            Event::Settled { ticket, outcome } => self.settled(ticket, outcome, now),
+            Event::Request(asked) => self.request(*asked, now),
+            Event::Settled(settled) => self.settled(settled.ticket, settled.outcome, now),
             Event::Close { refusal } => self.close(refusal, now),
         }
     }
 
-    fn request(&mut self, request: Request, answer: oneshot::Sender<Reply>, now: Now) {
+    fn request(&mut self, Asked { request, answer }: Asked, now: Now) {
         let to = self.answers.add(answer);
         self.handle(request, to, now);
         self.ask_again(now);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use tokio::sync::oneshot;
 
 use super::answer::{Answer, Outcome};
-use super::event::Event;
+use super::event::{Asked, Event, Settled};
 use super::gate::{Gate, ShardPhase};
 use super::mailbox::{Batch, MailboxConfig, Rejected};
 use super::ownership::{Drive, Driver, Ran, ShardLoop, Turn};
@@ -104,7 +104,8 @@ impl Shard {
 
     fn ask_by_mailbox<T: Outcome>(&self, request: Request, now: Now) -> Answer<T> {
         let (answer, receiver) = oneshot::channel();
-        let refused = match self.core.submit(Event::Request { request, answer }) {
+        let asked = Box::new(Asked { request, answer });
+        let refused = match self.core.submit(Event::Request(asked)) {
             Ok(()) => {
                 self.run(|| now);
                 return Answer::waiting(receiver);
@@ -118,7 +119,8 @@ impl Shard {
                 (event, Refusal::NotAvailable)
             }
         };
-        if let (Event::Request { request, answer }, refusal) = refused {
+        if let (Event::Request(asked), refusal) = refused {
+            let Asked { request, answer } = *asked;
             // The receiver is in our own hands.
             let _ = answer.send(request.refused(refusal));
         }
@@ -271,7 +273,7 @@ impl Shard {
         } else {
             batch.next_control()
         } {
-            taken += usize::from(matches!(event, Event::Request { .. }));
+            taken += usize::from(matches!(event, Event::Request(_)));
             state.step(event, now);
         }
         let held = !state.takes_requests();
@@ -361,9 +363,8 @@ impl Drop for Passing<'_> {
 impl Outcomes for Shard {
     fn settled(&self, ticket: Ticket, outcome: Result<(), Refusal>) {
         // A journal has no time to offer. The clock is read only if the loop is free.
-        self.control(Event::Settled { ticket, outcome }, || {
-            self.shared.clock.now()
-        });
+        let settled = Box::new(Settled { ticket, outcome });
+        self.control(Event::Settled(settled), || self.shared.clock.now());
     }
 }
 
