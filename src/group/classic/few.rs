@@ -5,6 +5,7 @@ use std::hash::Hash;
 use std::iter;
 use std::mem;
 
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
 /// Entries by name, in the order of insertion, disturbed by removals only.
@@ -14,7 +15,7 @@ use indexmap::IndexMap;
 #[derive(Debug)]
 pub(super) enum Few<K, V> {
     Listed(Vec<(K, V)>),
-    Indexed(Box<IndexMap<K, V>>),
+    Indexed(Box<IndexMap<K, V, RandomState>>),
 }
 
 /// The longest list. To search it costs about what hashing a name does.
@@ -116,13 +117,14 @@ impl<K: Borrow<str> + Hash + Eq, V> Few<K, V> {
         list.iter().map(|(key, value)| (key, value)).chain(indexed)
     }
 
-    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
         let (list, map): (&mut [_], _) = match self {
             Self::Listed(list) => (list, None),
             Self::Indexed(map) => (&mut [], Some(map)),
         };
-        let indexed = map.into_iter().flat_map(|map| map.values_mut());
-        list.iter_mut().map(|(_, value)| value).chain(indexed)
+        let indexed = map.into_iter().flat_map(|map| map.iter_mut());
+        let listed = list.iter_mut().map(|(key, value)| (&*key, value));
+        listed.chain(indexed)
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
@@ -131,6 +133,10 @@ impl<K: Borrow<str> + Hash + Eq, V> Few<K, V> {
 
     pub(super) fn values(&self) -> impl Iterator<Item = &V> {
         self.iter().map(|(_, value)| value)
+    }
+
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.iter_mut().map(|(_, value)| value)
     }
 
     /// Takes everything out, in order.

@@ -50,31 +50,35 @@ impl Classic {
     /// Everyone, as the leader sees them.
     pub(super) fn joined_members(&self) -> Vec<JoinedMember> {
         let protocol = self.protocol.as_deref().unwrap_or("");
-        self.roster
-            .iter()
-            .map(|(id, member)| JoinedMember {
-                member: id.clone(),
-                instance: member.instance.clone(),
-                metadata: member.metadata(protocol),
-            })
-            .collect()
+        let joined = |(id, member): (&MemberId, &Member)| JoinedMember {
+            member: id.clone(),
+            instance: member.instance.clone(),
+            metadata: member.metadata(protocol),
+        };
+        let mut members = Vec::with_capacity(self.roster.len());
+        members.extend(self.roster.iter().map(joined));
+        members
     }
 
     /// The present generation, as that member is told of it.
     pub(super) fn joined(&self, member: &MemberId) -> Joined {
-        let is_leader = self.leader.as_ref() == Some(member);
+        let mut joined = self.joined_as_follower(member.clone());
+        if self.leader.as_ref() == Some(member) {
+            joined.members = self.joined_members();
+        }
+        joined
+    }
+
+    /// The same for one that does not lead.
+    pub(super) fn joined_as_follower(&self, member: MemberId) -> Joined {
         Joined {
             generation: self.generation,
             protocol_type: self.protocol_type.clone(),
             protocol: self.protocol.clone(),
             leader: self.leader.clone().unwrap_or_default(),
-            member: member.clone(),
+            member,
             skip_assignment: false,
-            members: if is_leader {
-                self.joined_members()
-            } else {
-                Vec::new()
-            },
+            members: Vec::new(),
         }
     }
 }

@@ -57,10 +57,19 @@ impl Member {
 
     /// What the member says about itself under that protocol; empty if it does not have it.
     pub(in crate::group) fn metadata(&self, protocol: &str) -> Bytes {
-        self.protocols
-            .iter()
-            .find(|offered| *offered.name == *protocol)
+        self.offered(protocol)
             .map_or_else(Bytes::new, |offered| offered.metadata.clone())
+    }
+
+    /// The same, to look at.
+    pub(super) fn metadata_bytes(&self, protocol: &str) -> &[u8] {
+        self.offered(protocol)
+            .map_or(&[], |offered| &offered.metadata)
+    }
+
+    fn offered(&self, protocol: &str) -> Option<&Protocol> {
+        let mut protocols = self.protocols.iter();
+        protocols.find(|offered| *offered.name == *protocol)
     }
 
     /// The session timeout as a length of time.
@@ -82,10 +91,18 @@ impl Member {
 
 /// The distinct names, in order of their first appearance.
 pub(super) fn distinct_names(protocols: &[Protocol]) -> impl Iterator<Item = &Arc<str>> {
-    // A set, not a look back: a hostile client may offer very many.
-    let mut seen = HashSet::with_capacity(protocols.len());
-    protocols
-        .iter()
-        .map(|protocol| &protocol.name)
-        .filter(move |name| seen.insert(&***name))
+    // A client offers one or two; of very many, which a hostile one may offer, not each is to look
+    // back at all before it.
+    let mut seen = (protocols.len() > LOOKS_BACK_MAX).then(HashSet::new);
+    let names = protocols.iter().map(|protocol| &protocol.name);
+    names.enumerate().filter_map(move |(at, name)| {
+        let is_first = match &mut seen {
+            Some(seen) => seen.insert(&**name),
+            None => protocols[..at].iter().all(|it| it.name != *name),
+        };
+        is_first.then_some(name)
+    })
 }
+
+/// The longest list of protocols in which a name is looked for one by one.
+const LOOKS_BACK_MAX: usize = 8;

@@ -147,10 +147,9 @@ impl Classic {
         let protocol = self.protocol.as_ref()?;
         let mut all = BTreeSet::new();
         for (_, member) in self.roster.iter() {
-            // Not `append`, which would walk what is there for each member.
-            all.extend(super::subscription::topics(&member.metadata(protocol))?);
+            super::subscription::add_topics(member.metadata_bytes(protocol), &mut all)?;
         }
-        Some(all.into_iter().collect())
+        Some(all.into_iter().map(TopicName::from).collect())
     }
 
     /// What is stored of the group, with these assignments or the present ones.

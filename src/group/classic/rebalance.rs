@@ -45,14 +45,14 @@ impl Turn<'_> {
 
     /// Clears every assignment and answers every parked sync with the refusal.
     fn refuse_syncs(&mut self, refusal: Refusal) {
-        for id in self.group.classic.roster.ids() {
-            let roster = &mut self.group.classic.roster;
-            roster.update(id.as_str(), |member| member.assignment.clear());
-            if let Some(to) = roster.set_syncing(id.as_str(), None) {
-                self.arm_session(id.as_str());
-                self.reply(to, Reply::Sync(Err(refusal)));
-            }
-        }
+        let (seats, fx, now) = (&mut *self.seats, &mut *self.fx, self.now.tick);
+        let roster = &mut self.group.classic.roster;
+        roster.clear_assignments();
+        roster.take_syncs(|member, to| {
+            seats.arm(member.seat, member.session_ms(), now, fx);
+            let reply = Reply::Sync(Err(refusal));
+            fx.push(Effect::Reply { to, reply });
+        });
     }
 
     /// Completes the join if everyone is there. Never cuts the initial delay short.
@@ -175,20 +175,23 @@ impl Turn<'_> {
         classic.protocol = classic.roster.vote(classic.leader.as_ref());
         classic.subscribed = classic.read_subscriptions();
         self.step_to(Phase::CompletingRebalance);
-        for id in self.group.classic.roster.ids() {
-            let classic = &mut self.group.classic;
-            let to = classic.roster.set_joining(id.as_str(), None);
-            classic
-                .roster
-                .update(id.as_str(), |member| member.is_new = false);
-            // Silent static members owe a sync too: they are removed if they do not send it.
-            classic.roster.set_owes_sync(id.as_str(), true);
-            self.arm_session(id.as_str());
-            if let Some(to) = to {
-                let joined = self.group.classic.joined(&id);
-                self.reply(to, Reply::Join(Ok(joined)));
+        let (seats, fx, now) = (&mut *self.seats, &mut *self.fx, self.now.tick);
+        let classic = &mut self.group.classic;
+        let follower = classic.joined_as_follower(MemberId::default());
+        let mut everyone = classic.joined_members();
+        classic.roster.begin_generation(|id, member, to| {
+            seats.arm(member.seat, member.session_ms(), now, fx);
+            let Some(to) = to else {
+                return;
+            };
+            let mut joined = follower.clone();
+            joined.member = id.clone();
+            if joined.leader == *id {
+                joined.members = std::mem::take(&mut everyone);
             }
-        }
+            let reply = Reply::Join(Ok(joined));
+            fx.push(Effect::Reply { to, reply });
+        });
         self.arm_sync(self.group.classic.roster.rebalance_timeout_ms_max());
     }
 

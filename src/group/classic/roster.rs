@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
 use super::few::Few;
@@ -196,6 +198,40 @@ impl Roster {
         self.owing_sync = 0;
     }
 
+    /// A generation begins: everyone owes a sync, and nobody waits in a join any more. Silent
+    /// static members owe a sync too: they are removed if they do not send it.
+    ///
+    /// Gives each member, in order, with the join that was parked.
+    pub(super) fn begin_generation(
+        &mut self,
+        mut each: impl FnMut(&MemberId, &Member, Option<ReplyTo>),
+    ) {
+        self.joining = 0;
+        self.owing_sync = self.members.len();
+        for (id, member) in self.members.iter_mut() {
+            member.is_new = false;
+            member.owes_sync = true;
+            let to = member.joining.take();
+            each(id, member, to);
+        }
+    }
+
+    /// Takes all parked syncs back, in order.
+    pub(super) fn take_syncs(&mut self, mut each: impl FnMut(&Member, ReplyTo)) {
+        for member in self.members.values_mut() {
+            if let Some(to) = member.syncing.take() {
+                each(member, to);
+            }
+        }
+    }
+
+    /// Nobody has anything any more.
+    pub(super) fn clear_assignments(&mut self) {
+        for member in self.members.values_mut() {
+            member.assignment = Bytes::new();
+        }
+    }
+
     pub(super) fn is_pending(&self, member: &str) -> bool {
         self.pending.contains(member)
     }
@@ -258,7 +294,7 @@ impl Roster {
     /// support; most votes win, and among equals the leader's order decides.
     pub(super) fn vote(&self, leader: Option<&MemberId>) -> Option<Arc<str>> {
         let all = self.members.len();
-        let mut votes: IndexMap<&Arc<str>, usize> = IndexMap::new();
+        let mut votes: IndexMap<&Arc<str>, usize, RandomState> = IndexMap::default();
         let first = leader.and_then(|id| self.members.get(id.as_str()));
         let candidates = first.or_else(|| self.members.values().next())?;
         for name in candidates.protocol_names() {

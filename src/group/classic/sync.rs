@@ -3,13 +3,25 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 
-use super::{Phase, Turn};
+use super::{Classic, Phase, Turn};
 use crate::error::Refusal;
 use crate::group::effects::{Cause, Effect, End, Note, Then, Timer, Why};
 use crate::group::reply::{Reply, Synced};
 use crate::group::request::{ReplyTo, SyncRequest};
 use crate::ids::{Generation, MemberId};
+
+impl Classic {
+    /// What a member that is assigned this is told.
+    fn synced(&self, assignment: Bytes) -> Synced {
+        Synced {
+            protocol_type: self.protocol_type.clone(),
+            protocol: self.protocol.clone(),
+            assignment,
+        }
+    }
+}
 
 impl Turn<'_> {
     /// Hands in the leader's assignments, or asks for one's own.
@@ -23,7 +35,9 @@ impl Turn<'_> {
             self.group.classic.sync_timer = None;
         }
         if self.group.classic.phase == Phase::Stable {
-            let synced = self.synced(member);
+            let classic = &self.group.classic;
+            let assignment = classic.roster.get(member).map(|it| it.assignment.clone());
+            let synced = classic.synced(assignment.unwrap_or_default());
             return self.reply(to, Reply::Sync(Ok(synced)));
         }
         if let Some(older) = self.group.classic.roster.set_syncing(member, Some(to)) {
@@ -66,7 +80,7 @@ impl Turn<'_> {
     /// Stores who gets what; a member that the leader left out gets nothing, and one that is not
     /// a member is left out.
     fn store_assignments(&mut self, assignments: Vec<(MemberId, Bytes)>) {
-        let assigned: HashMap<MemberId, Bytes> = assignments.into_iter().collect();
+        let assigned: HashMap<_, _, RandomState> = assignments.into_iter().collect();
         let classic = &mut self.group.classic;
         let generation = classic.generation;
         classic.assigning = Some(generation);
@@ -99,26 +113,17 @@ impl Turn<'_> {
         }
         self.step_to(Phase::Stable);
         self.note(Note::RebalanceCompleted);
-        for id in self.group.classic.roster.ids() {
-            if let Some(to) = self.group.classic.roster.set_syncing(id.as_str(), None) {
-                self.arm_session(id.as_str());
-                let synced = self.synced(id.as_str());
-                self.reply(to, Reply::Sync(Ok(synced)));
-            }
-        }
+        let (seats, fx, now) = (&mut *self.seats, &mut *self.fx, self.now.tick);
+        let classic = &mut self.group.classic;
+        let nothing = classic.synced(Bytes::new());
+        classic.roster.take_syncs(|member, to| {
+            seats.arm(member.seat, member.session_ms(), now, fx);
+            let mut synced = nothing.clone();
+            synced.assignment = member.assignment.clone();
+            let reply = Reply::Sync(Ok(synced));
+            fx.push(Effect::Reply { to, reply });
+        });
         self.arm_retention();
-    }
-
-    fn synced(&self, member: &str) -> Synced {
-        let classic = &self.group.classic;
-        Synced {
-            protocol_type: classic.protocol_type.clone(),
-            protocol: classic.protocol.clone(),
-            assignment: classic
-                .roster
-                .get(member)
-                .map_or_else(Bytes::new, |member| member.assignment.clone()),
-        }
     }
 
     /// The sync timer fired: members that never asked for their assignment are out.
