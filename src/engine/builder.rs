@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::fresh_ids::FreshIds;
 use super::shared_names::SharedNames;
 use super::{Engine, Inner};
 use crate::config::{Config, ConfigError};
@@ -154,6 +155,7 @@ impl Builder {
             journal: self.journal,
             directory,
             names: SharedNames::new(),
+            fresh_ids: FreshIds::new(),
             clock: self.clock,
             metrics,
             durability,

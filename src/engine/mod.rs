@@ -7,6 +7,7 @@
 //! journal) are futures for any executor.
 
 mod builder;
+mod fresh_ids;
 mod health;
 mod heartbeat;
 mod reads;
@@ -31,6 +32,7 @@ pub use crate::group::{
 pub use crate::journal::Durability;
 pub use crate::shard::{Answer, Outcome, ShardPhase};
 
+use fresh_ids::FreshIds;
 use shared_names::SharedNames;
 
 use crate::error::Refusal;
@@ -56,6 +58,7 @@ struct Inner {
     journal: Arc<dyn Journal>,
     directory: Arc<Directory>,
     names: SharedNames,
+    fresh_ids: FreshIds,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     durability: Durability,
@@ -78,7 +81,7 @@ impl Engine {
 
     /// Joins a group, or asks for a member id first (KIP-394).
     pub fn join(&self, mut request: JoinRequest) -> Answer<JoinResult> {
-        request.fresh = uuid::Uuid::new_v4();
+        request.fresh = self.inner.fresh_ids.draw();
         self.inner.names.share_in(&mut request);
         self.ask(Request::Join(request))
     }
