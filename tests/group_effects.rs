@@ -84,7 +84,7 @@ fn unseat(seat: u32, end: End) -> Effect {
 fn append(records: Vec<Record>, then: Then) -> Effect {
     Effect::Append(Entry {
         group: GROUP,
-        records,
+        records: records.into(),
         then,
     })
 }

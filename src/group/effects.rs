@@ -2,7 +2,7 @@
 
 use super::reply::{CommittedTopic, DeletedTopic, Reply};
 use super::request::{ReplyTo, Request};
-use super::{Phase, Record};
+use super::{Phase, Record, Records};
 use crate::ids::{Generation, GroupId, InstanceId, MemberId, ProducerId};
 use crate::time::Tick;
 
@@ -203,7 +203,7 @@ pub struct Entry {
     /// The group that decided.
     pub group: GroupKey,
     /// What is to be made durable, in order.
-    pub records: Vec<Record>,
+    pub records: Records,
     /// What follows.
     pub then: Then,
 }

@@ -43,6 +43,7 @@ mod places;
 mod producers;
 mod quarantine;
 mod record;
+mod records;
 mod refused;
 mod reply;
 mod request;
@@ -66,6 +67,7 @@ pub use listing::ListSlice;
 pub use record::{
     GroupMetadata, MemberMetadata, OffsetMetadata, OffsetValue, PendingValue, Record,
 };
+pub use records::Records;
 pub use reply::{
     CommitResult, CommittedTopic, DeletedTopic, Described, DescribedMember, FetchResult,
     FetchedPartition, FetchedTopic, GroupType, JoinRefused, JoinResult, Joined, JoinedMember,

@@ -5,6 +5,7 @@ use super::classic::Turn;
 use super::effects::{Full, Note, Then};
 use super::groups::Group;
 use super::record::{OffsetValue, Record};
+use super::records::Records;
 use super::reply::{CommittedTopic, DeletedTopic, FetchedPartition, FetchedTopic, Reply};
 use super::request::{
     CommitPartition, CommitRequest, CommitTopic, FetchRequest, OffsetDeleteRequest, ReplyTo,
@@ -33,7 +34,7 @@ impl Turn<'_> {
         ) {
             self.arm_session(request.member.as_str());
         }
-        let mut records = Vec::with_capacity(room::asked(&request));
+        let mut records = Records::with_capacity(room::asked(&request));
         let group = &self.group.id;
         let topics = self.commit_topics(request, &mut |topic, partition, value| {
             records.push(Record::Offset {

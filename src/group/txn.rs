@@ -24,6 +24,7 @@ use super::classic::Turn;
 use super::effects::{Effect, Note, Then};
 use super::groups::{Group, Groups};
 use super::record::{PendingValue, Record};
+use super::records::Records;
 use super::reply::Reply;
 use super::request::{EndTxnRequest, ReplyTo, TxnCommitRequest, TxnGroupsRequest};
 use super::room::Room;
@@ -180,7 +181,7 @@ impl Group {
     }
 
     /// What is staged for the partitions of a plain commit is overtaken.
-    pub(super) fn overtake_all(&self, records: &mut Vec<Record>) {
+    pub(super) fn overtake_all(&self, records: &mut Records) {
         for at in 0..records.len() {
             if let Record::Offset {
                 topic, partition, ..
@@ -198,7 +199,7 @@ impl Group {
         &self,
         (topic, partition): (&TopicName, PartitionIndex),
         before: Option<(u64, ProducerId)>,
-        records: &mut Vec<Record>,
+        records: &mut Records,
     ) {
         let is_earlier = |id: ProducerId, value: &PendingValue| match before {
             Some((order, by)) => value.order < order && id != by,
@@ -217,8 +218,8 @@ impl Group {
     }
 
     /// The records that end a producer's transaction; none, if it has nothing staged.
-    fn end_of(&self, producer: ProducerId, committed: bool) -> Vec<Record> {
-        let mut records = Vec::new();
+    fn end_of(&self, producer: ProducerId, committed: bool) -> Records {
+        let mut records = Records::default();
         for (topic, partition) in self.facts.pending.places_of(producer) {
             let stakes = self.facts.pending.at(topic, *partition);
             let value = stakes.and_then(|stakes| stakes.get(&producer));

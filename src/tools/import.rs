@@ -216,7 +216,7 @@ fn batches<'a>(records: &'a [&'a Record]) -> Vec<&'a [&'a Record]> {
 fn entry(record: &Record) -> Entry {
     Entry {
         group: GroupKey { slot: 0, serial: 0 },
-        records: vec![record.clone()],
+        records: record.clone().into(),
         then: Then::Rest,
     }
 }

@@ -108,7 +108,7 @@ impl Turn<'_> {
                 members: Vec::new(),
             };
             let record = self.metadata_record(empty);
-            self.append(vec![record], Then::Rest);
+            self.append(record, Then::Rest);
         }
     }
 

@@ -42,6 +42,7 @@ use super::effects::{Cause, Effect, End, Entry, Note, Then, Timer};
 use super::groups::Group;
 use super::producers::Producers;
 use super::record::{GroupMetadata, MemberMetadata, Record};
+use super::records::Records;
 use super::reply::Reply;
 use super::request::ReplyTo;
 use super::rules::Rules;
@@ -205,10 +206,10 @@ impl Turn<'_> {
     }
 
     /// Hands records over; the group counts what is on its way.
-    pub(super) fn append(&mut self, records: Vec<Record>, then: Then) {
+    pub(super) fn append(&mut self, records: impl Into<Records>, then: Then) {
         let entry = Entry {
             group: self.group.key,
-            records,
+            records: records.into(),
             then,
         };
         self.group.in_flight += 1;

@@ -166,7 +166,7 @@ impl Turn<'_> {
         self.step_to(Phase::Empty);
         let metadata = self.group.classic.metadata(|_, _| bytes::Bytes::new());
         let record = self.metadata_record(metadata);
-        self.append(vec![record], Then::Rest);
+        self.append(record, Then::Rest);
         self.arm_retention();
     }
 

@@ -62,7 +62,7 @@ impl Turn<'_> {
                 }
                 let metadata = classic.metadata(|_, member| member.assignment.clone());
                 let record = self.metadata_record(metadata);
-                self.append(vec![record], Then::Replaced(Box::new(replacement)));
+                self.append(record, Then::Replaced(Box::new(replacement)));
             }
             Phase::CompletingRebalance => self.prepare_rebalance(Cause::StaticReplaced),
             Phase::PreparingRebalance => self.maybe_complete_join(),
@@ -155,7 +155,7 @@ impl Turn<'_> {
             // A record on its way may name the new id: the last word must not.
             let metadata = self.group.classic.metadata(|_, it| it.assignment.clone());
             let record = self.metadata_record(metadata);
-            self.append(vec![record], Then::Rest);
+            self.append(record, Then::Rest);
         }
         let standing = Joined {
             member: MemberId::default(),

@@ -86,7 +86,7 @@ impl Turn<'_> {
         classic.assigning = Some(generation);
         let metadata = classic.metadata(|id, _| assigned.get(id).cloned().unwrap_or_default());
         let record = self.metadata_record(metadata);
-        self.append(vec![record], Then::Assign { generation });
+        self.append(record, Then::Assign { generation });
     }
 
     /// The leader's assignments are durable, or could not be stored.

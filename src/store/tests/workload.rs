@@ -80,7 +80,7 @@ impl Append {
 fn entry(records: Vec<Record>) -> Entry {
     Entry {
         group: GroupKey { slot: 0, serial: 0 },
-        records,
+        records: records.into(),
         then: Then::Rest,
     }
 }
