@@ -6,6 +6,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args as Flags, Parser, Subcommand, ValueEnum};
 
 use crate::compare::{Peer, load_names};
+use crate::echo::EchoArgs;
 use crate::fairness::{DisturbArgs, FairnessArgs};
 use crate::instructions::Work;
 use crate::ratios::Family;
@@ -43,6 +44,9 @@ pub(crate) enum Load {
     Disturb(DisturbArgs),
     /// Ours and its peers side by side, with a report and plots.
     Compare(CompareArgs),
+    /// The floor of the wire, for `ratios`.
+    #[command(hide = true)]
+    Echo(EchoArgs),
     /// What each path costs beside what it cannot go below; takes minutes.
     Ratios(RatiosArgs),
     /// A fixed piece of work, for whoever counts its instructions.
@@ -58,7 +62,7 @@ impl Load {
             Self::Memory(args) => args.json,
             Self::Fairness(args) => args.json,
             Self::Ratios(args) => args.json,
-            Self::Disturb(_) | Self::Compare(_) | Self::Instructions(_) => false,
+            Self::Disturb(_) | Self::Echo(_) | Self::Compare(_) | Self::Instructions(_) => false,
         }
     }
 }

@@ -35,6 +35,31 @@ pub(crate) struct Member {
     generation: Generation,
 }
 
+impl Member {
+    /// A commit of the same offset for that many partitions.
+    pub(crate) fn commit(&self, topic: &TopicName, partitions: i32, offset: i64) -> CommitRequest {
+        let partition = |partition| CommitPartition {
+            partition,
+            offset,
+            leader_epoch: -1,
+            metadata: "".into(),
+            committed_at: None,
+        };
+        CommitRequest {
+            group: self.group.clone(),
+            member: self.id.clone(),
+            instance: None,
+            generation: self.generation,
+            retention_ms: None,
+            topics: vec![CommitTopic {
+                topic: topic.clone(),
+                id: TopicId::ZERO,
+                partitions: (0..partitions).map(partition).collect(),
+            }],
+        }
+    }
+}
+
 /// What one thread has done.
 #[derive(Debug)]
 struct Done {
@@ -343,25 +368,7 @@ fn commit_all(engine: &Engine, share: &[Member], partitions: i32, stop: &AtomicB
     while !stop.load(Ordering::Relaxed) {
         let Some(member) = members.next() else { break };
         offset += 1;
-        let partition = |partition| CommitPartition {
-            partition,
-            offset,
-            leader_epoch: -1,
-            metadata: "".into(),
-            committed_at: None,
-        };
-        let request = CommitRequest {
-            group: member.group.clone(),
-            member: member.id.clone(),
-            instance: None,
-            generation: member.generation,
-            retention_ms: None,
-            topics: vec![CommitTopic {
-                topic: topic.clone(),
-                id: TopicId::ZERO,
-                partitions: (0..partitions).map(partition).collect(),
-            }],
-        };
+        let request = member.commit(&topic, partitions, offset);
         let before = clock::now();
         let outcome = engine.commit(request).wait();
         record(&mut done.latency, clock::now().duration_since(before));

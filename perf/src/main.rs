@@ -24,6 +24,7 @@
 mod args;
 mod clock;
 mod compare;
+mod echo;
 mod failure;
 mod fairness;
 mod figures;
@@ -50,6 +51,8 @@ mod line;
 mod requests;
 #[path = "../../benches/steady/mod.rs"]
 mod steady;
+#[path = "../../benches/submitters/mod.rs"]
+mod submitters;
 #[path = "../../benches/timeouts/mod.rs"]
 mod timeouts;
 
@@ -111,6 +114,7 @@ fn run(args: &Args) -> Result<String, Failure> {
         }),
         Load::Disturb(args) => fairness::disturb(args).map(|()| String::new()),
         Load::Compare(args) => compare::run(args).map(|()| String::new()),
+        Load::Echo(args) => echo::run(args).map(|()| String::new()),
         Load::Ratios(args) => ratios::run(args).map(|()| String::new()),
         Load::Instructions(args) => Ok(instructions::run(args)),
     }

@@ -33,10 +33,10 @@ pub(super) fn rows(size: &Size) -> Result<Vec<Row>, Failure> {
         steady,
         beats,
     };
-    let turns = size.turns;
+    let (turns, members) = (size.turns, size.members);
     Ok(vec![
         by_turns(
-            "heartbeat by handle / a store to a random padded word",
+            &format!("heartbeat by handle of {members} / a store to a random padded word"),
             (turns, "ns", Goal::AtMost(1.6)),
             || Ok(of.store()),
             || Ok(of.by_handle()),

@@ -4,13 +4,22 @@
 //! floor is work of the processor, both are counted in time of their thread on it, which other
 //! work on the machine does not lengthen; over the wire in such time of the server's process.
 
+mod calls;
+mod deaths;
+mod durable;
 mod heartbeats;
+mod joins;
+mod memory;
+mod paced;
+mod reads;
 mod row;
 mod timers;
 mod turns;
+mod wire;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
@@ -25,8 +34,22 @@ use row::Row;
 pub(crate) enum Family {
     /// In process, by handle and by names.
     Heartbeats,
+    /// Requests over the wire, beside an echo.
+    Wire,
+    /// Calls into an idle shard, and its mailbox.
+    Calls,
     /// The wheel, and how members expire.
     Timers,
+    /// Many members who die at once.
+    Deaths,
+    /// Commits that are synced, beside a bare log.
+    Durable,
+    /// One group that many join.
+    Joins,
+    /// All groups, listed, described and fetched.
+    Reads,
+    /// Bytes of groups and offsets.
+    Memory,
 }
 
 /// How much is done.
@@ -35,6 +58,14 @@ struct Size {
     /// Members of the paths that are told for a million.
     members: usize,
     turns: u64,
+    /// How long a turn of a load lasts.
+    load: Duration,
+    /// Groups that are read.
+    groups: u64,
+    /// Members who join one group; ten times as many in process.
+    joiners: usize,
+    /// Members who die at once.
+    dying: usize,
     /// How long members live before it counts, and as long again; twice the longest session.
     expiry_ms: u64,
 }
@@ -42,6 +73,10 @@ struct Size {
 const FULL: Size = Size {
     members: 1_000_000,
     turns: 5,
+    load: Duration::from_secs(1),
+    groups: 100_000,
+    joiners: 1_000,
+    dying: 20_000,
     expiry_ms: 90_000,
 };
 
@@ -49,6 +84,10 @@ const FULL: Size = Size {
 const QUICK: Size = Size {
     members: 10_000,
     turns: 1,
+    load: Duration::from_millis(100),
+    groups: 1_000,
+    joiners: 50,
+    dying: 500,
     expiry_ms: 15_000,
 };
 
@@ -56,7 +95,14 @@ impl Family {
     fn rows(self, size: &Size) -> Result<Vec<Row>, Failure> {
         match self {
             Self::Heartbeats => heartbeats::rows(size),
+            Self::Wire => wire::rows(size),
+            Self::Calls => calls::rows(size),
             Self::Timers => timers::rows(size),
+            Self::Deaths => deaths::rows(size),
+            Self::Durable => durable::rows(size),
+            Self::Joins => joins::rows(size),
+            Self::Reads => reads::rows(size),
+            Self::Memory => memory::rows(size),
         }
     }
 

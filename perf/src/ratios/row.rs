@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use crate::figures::median;
+
 /// What a path costs.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Row {
@@ -35,6 +37,21 @@ impl Row {
             unit,
             ratio: None,
             goal,
+        }
+    }
+
+    /// The medians of what floor and ours have shown, turn by turn.
+    pub(crate) fn of_turns(
+        path: &str,
+        unit: &'static str,
+        goal: Goal,
+        turns: &[(f64, f64)],
+    ) -> Self {
+        let of = |figure: fn(&(f64, f64)) -> f64| median(turns.iter().map(figure).collect());
+        Self {
+            floor: Some(of(|(floor, _)| *floor)),
+            ratio: Some(of(|(floor, ours)| ours / floor)),
+            ..Self::alone(path, of(|(_, ours)| *ours), unit, goal)
         }
     }
 

@@ -131,7 +131,10 @@ fn expiry(size: &Size) -> Result<Vec<Row>, Failure> {
     let share = Row {
         floor: Some(share_of_a_core(living.ns_of_a_scan(), 1_000)),
         ..Row::alone(
-            "expiry: members who beat each 3 s / a packed scan each second",
+            &format!(
+                "expiry of {} who beat each 3 s / a packed scan each second",
+                size.members
+            ),
             share_of_a_core(living.spent_ns, size.expiry_ms),
             "% of a core",
             Goal::AtMost(0.5),

@@ -18,23 +18,11 @@ pub(crate) fn by_turns(
     mut floor: impl Turn,
     mut ours: impl Turn,
 ) -> Result<Row, Failure> {
-    let (mut floors, mut all_ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for turn in 0..=turns {
-        let (of_floor, of_ours) = (floor()?, ours()?);
-        if turn > 0 {
-            floors.push(of_floor);
-            all_ours.push(of_ours);
-            ratios.push(of_ours / of_floor);
-        }
+    let mut shown = Vec::new();
+    for _ in 0..=turns {
+        shown.push((floor()?, ours()?));
     }
-    Ok(Row {
-        path: path.to_owned(),
-        floor: Some(median(floors)),
-        ours: median(all_ours),
-        unit,
-        ratio: Some(median(ratios)),
-        goal,
-    })
+    Ok(Row::of_turns(path, unit, goal, &shown[1..]))
 }
 
 /// The median of what one has shown in that many turns; the first warms up.

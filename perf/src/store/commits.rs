@@ -29,9 +29,9 @@ const TIGHT: StoreConfig = StoreConfig {
 };
 
 /// What a turn of a load has shown.
-struct Turn {
+pub(crate) struct Turn {
     /// Commits a second.
-    rate: f64,
+    pub(crate) rate: f64,
     latency: Histogram<u64>,
     /// Bytes that were handed to the system to be written, for each commit.
     written: f64,
@@ -53,33 +53,59 @@ pub(crate) fn run(args: &StoreArgs) -> Result<Figures, Failure> {
 
 fn commits(args: &StoreArgs, dir: &Path, figures: &mut Figures) -> Result<(), Failure> {
     for in_flight in [1, 64, 1_024] {
-        let groups = names(in_flight);
-        let payload = floor::payload_of_a_commit(&groups[0], TOPIC)?;
-        let mut bare = floor::Bare::new(&dir.join("bare"), payload)?;
-        let engine = open(&dir.join(format!("commits-{in_flight}")), TIGHT)?;
-        go_round(&engine)?;
-        let (mut floors, mut rates, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut written, mut cpu) = (Vec::new(), Vec::new());
-        for turn in 0..=args.turns {
-            let floor = bare.turn(in_flight, args.turn())?;
-            let ours = turn_of_commits(&engine, &groups, args.turn())?;
-            // The first turn warms up.
-            if turn > 0 {
-                ratios.push(ours.rate / floor);
-                floors.push(floor);
-                rates.push(ours.rate);
-                written.push(ours.written / as_f64(payload));
-                cpu.push(ours.cpu_ns);
-            }
-        }
+        let payload = floor::payload_of_a_commit(&names(1)[0], TOPIC)?;
+        let turns = beside_a_bare_log(dir, in_flight, args.turns, args.turn())?;
+        let of = |figure: fn(&Beside) -> f64| median(turns.iter().map(figure).collect());
         let name = |what: &str| format!("{in_flight} in flight: {what}");
-        figures.row(name("a bare log"), median(floors), "commits/s");
-        figures.row(name("the engine"), median(rates), "commits/s");
-        figures.row(name("of the floor"), median(ratios), "x");
-        figures.row(name("CPU a commit"), median(cpu), "ns");
-        figures.row(name("written for the payload"), median(written), "x");
+        figures.row(name("a bare log"), of(|it| it.floor), "commits/s");
+        figures.row(name("the engine"), of(|it| it.ours.rate), "commits/s");
+        figures.row(name("of the floor"), of(|it| it.ours.rate / it.floor), "x");
+        figures.row(name("CPU a commit"), of(|it| it.ours.cpu_ns), "ns");
+        let written = of(|it| it.ours.written) / as_f64(payload);
+        figures.row(name("written for the payload"), written, "x");
     }
     Ok(())
+}
+
+/// A turn of commits and one of the floor, in commits a second.
+pub(crate) struct Beside {
+    pub(crate) floor: f64,
+    pub(crate) ours: Turn,
+}
+
+/// Commits in flight and a bare log by turns, in a directory that is removed afterwards.
+pub(crate) fn commits_beside_a_bare_log(
+    in_flight: usize,
+    turns: u64,
+    lasting: Duration,
+) -> Result<Vec<Beside>, Failure> {
+    let dir = Path::new("target").join(format!("takhin-perf-{}", std::process::id()));
+    fs::create_dir_all(&dir)?;
+    let turns = beside_a_bare_log(&dir, in_flight, turns, lasting);
+    fs::remove_dir_all(&dir)?;
+    turns
+}
+
+fn beside_a_bare_log(
+    dir: &Path,
+    in_flight: usize,
+    turns: u64,
+    lasting: Duration,
+) -> Result<Vec<Beside>, Failure> {
+    let groups = names(in_flight);
+    let payload = floor::payload_of_a_commit(&groups[0], TOPIC)?;
+    let mut bare = floor::Bare::new(&dir.join("bare"), payload)?;
+    let engine = open(&dir.join(format!("commits-{in_flight}")), TIGHT)?;
+    go_round(&engine)?;
+    let mut all = Vec::new();
+    for _ in 0..=turns {
+        let floor = bare.turn(in_flight, lasting)?;
+        let ours = turn_of_commits(&engine, &groups, lasting)?;
+        all.push(Beside { floor, ours });
+    }
+    // The first turn warms up.
+    all.remove(0);
+    Ok(all)
 }
 
 /// The same load with cold offsets beside it, in a log with all the room that it wants and in one

@@ -19,7 +19,7 @@ const SEGMENT_BYTES: usize = 4 << 20;
 const HEAD: usize = 8;
 
 /// Bytes of the key and the value of one committed offset.
-pub(super) fn payload_of_a_commit(group: &str, topic: &str) -> Result<u64, Failure> {
+pub(crate) fn payload_of_a_commit(group: &str, topic: &str) -> Result<u64, Failure> {
     let record = Record::Offset {
         group: group.into(),
         topic: topic.into(),
@@ -40,15 +40,15 @@ pub(super) fn payload_of_a_commit(group: &str, topic: &str) -> Result<u64, Failu
 
 /// A preallocated file that is written over and over.
 #[derive(Debug)]
-pub(super) struct Bare {
+pub(crate) struct Bare {
     file: File,
     frame: usize,
     at: usize,
-    round: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
 impl Bare {
-    pub(super) fn new(path: &Path, payload: u64) -> Result<Self, Failure> {
+    pub(crate) fn new(path: &Path, payload: u64) -> Result<Self, Failure> {
         let file = File::create(path)?;
         file.write_all_at(&vec![0; SEGMENT_BYTES], 0)?;
         file.sync_all()?;
@@ -56,17 +56,17 @@ impl Bare {
             file,
             frame: HEAD + usize::try_from(payload).unwrap_or(0),
             at: 0,
-            round: Vec::new(),
+            bytes: Vec::new(),
         })
     }
 
     /// Writes that many frames again and again, each time with one write and one sync; frames a
     /// second.
-    pub(super) fn turn(&mut self, count: usize, lasting: Duration) -> Result<f64, Failure> {
+    pub(crate) fn turn(&mut self, count: usize, lasting: Duration) -> Result<f64, Failure> {
         let start = clock::now();
         let mut frames = 0;
         loop {
-            self.commit(count)?;
+            self.round(count)?;
             frames += count as u64;
             let lasted = clock::now() - start;
             if lasted >= lasting {
@@ -75,21 +75,22 @@ impl Bare {
         }
     }
 
-    fn commit(&mut self, count: usize) -> Result<(), Failure> {
-        self.round.clear();
+    /// One write and one sync of so many frames.
+    pub(crate) fn round(&mut self, count: usize) -> Result<(), Failure> {
+        self.bytes.clear();
         for at in 0..count {
-            let from = self.round.len();
-            self.round.extend_from_slice(&[0; 4]);
-            self.round.resize(from + self.frame, at.to_le_bytes()[0]);
-            let crc = crc32c::crc32c(&self.round[from + 4..]);
-            self.round[from..from + 4].copy_from_slice(&crc.to_le_bytes());
+            let from = self.bytes.len();
+            self.bytes.extend_from_slice(&[0; 4]);
+            self.bytes.resize(from + self.frame, at.to_le_bytes()[0]);
+            let crc = crc32c::crc32c(&self.bytes[from + 4..]);
+            self.bytes[from..from + 4].copy_from_slice(&crc.to_le_bytes());
         }
-        if self.at + self.round.len() > SEGMENT_BYTES {
+        if self.at + self.bytes.len() > SEGMENT_BYTES {
             self.at = 0;
         }
-        self.file.write_all_at(&self.round, self.at as u64)?;
+        self.file.write_all_at(&self.bytes, self.at as u64)?;
         self.file.sync_data()?;
-        self.at += self.round.len();
+        self.at += self.bytes.len();
         Ok(())
     }
 }

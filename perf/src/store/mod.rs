@@ -7,4 +7,5 @@ mod cold;
 mod commits;
 mod floor;
 
-pub(crate) use commits::run;
+pub(crate) use commits::{Beside, commits_beside_a_bare_log, run};
+pub(crate) use floor::{Bare, payload_of_a_commit};

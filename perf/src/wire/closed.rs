@@ -141,8 +141,8 @@ pub(super) async fn lanes(
 #[derive(Debug)]
 pub(super) struct Counted {
     /// Those of the warm-up too.
-    answered: u64,
-    errors: Errors,
+    pub(super) answered: u64,
+    pub(super) errors: Errors,
     counts_from: Instant,
     latency: Histogram<u64>,
 }

@@ -13,6 +13,7 @@ use super::together::all;
 use super::versions::refuse_older_servers;
 use crate::clock;
 use crate::failure::Failure;
+use crate::sched::Sched;
 use crate::server::cpu_seconds;
 
 /// How big, and how often.
@@ -58,6 +59,15 @@ impl Crowd {
             join_cpu,
             rebalances_cpu: cpu()? - cpu_before,
         })
+    }
+
+    /// Forms the group; the seconds that the server was on a processor for that.
+    pub(crate) async fn join_spent(&self, former: &Former, server: u32) -> Result<f64, Failure> {
+        let sched = || Sched::of(server).ok_or_else(|| Failure::new("the server is gone"));
+        let mut gathered = self.gather(former).await?;
+        let before = sched()?;
+        gathered.join().await?;
+        Ok(sched()?.since(before).ran)
     }
 
     /// Connects them; nobody has joined yet.

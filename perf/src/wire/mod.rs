@@ -2,11 +2,12 @@
 //!
 //! Groups are formed as clients form them ([`forming`], [`life`]); then they are loaded, [`open`]
 //! at a rate that is fixed before, or [`closed`] with a fixed number of requests in flight on each
-//! connection. A [`crowd`] is one big group, formed and rebalanced against the watch. What is done
-//! over and over is in [`loads`].
+//! connection, also turn by turn ([`fleet`]). A [`crowd`] is one big group, formed and rebalanced
+//! against the watch. What is done over and over is in [`loads`].
 
 pub(crate) mod closed;
 pub(crate) mod crowd;
+pub(crate) mod fleet;
 pub(crate) mod forming;
 mod life;
 pub(crate) mod loads;
