@@ -18,6 +18,8 @@ use takhin_coordinator::wire::messages::{
 };
 use takhin_coordinator::wire::{Message, Writer};
 
+mod profiled;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -181,5 +183,9 @@ fn join_group(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, heartbeat, offset_commit, join_group);
+criterion_group! {
+    name = benches;
+    config = profiled::criterion();
+    targets = heartbeat, offset_commit, join_group
+}
 criterion_main!(benches);

@@ -12,6 +12,7 @@ use takhin_coordinator::ids::{GroupId, PartitionIndex, TopicName};
 
 mod asking;
 mod commits;
+mod profiled;
 mod requests;
 mod steady;
 
@@ -93,5 +94,9 @@ fn commits(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, commits);
+criterion_group! {
+    name = benches;
+    config = profiled::criterion();
+    targets = commits
+}
 criterion_main!(benches);

@@ -16,6 +16,7 @@ use takhin_coordinator::ids::{Generation, GroupId, MemberId, TopicId};
 use takhin_coordinator::time::{Now, Tick, WallMs};
 
 mod asking;
+mod profiled;
 mod requests;
 
 use asking::{group_of, is_trial};
@@ -260,5 +261,9 @@ fn offsets(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, rebalance, offsets);
+criterion_group! {
+    name = benches;
+    config = profiled::criterion();
+    targets = rebalance, offsets
+}
 criterion_main!(benches);

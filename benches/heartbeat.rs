@@ -24,6 +24,7 @@ use takhin_coordinator::time::Now;
 
 mod asking;
 mod beats;
+mod profiled;
 mod requests;
 mod steady;
 
@@ -224,5 +225,9 @@ fn come_and_go(steady: &Steady, is_done: &AtomicBool) -> u64 {
     gone
 }
 
-criterion_group!(benches, heartbeats);
+criterion_group! {
+    name = benches;
+    config = profiled::criterion();
+    targets = heartbeats
+}
 criterion_main!(benches);

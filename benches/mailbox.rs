@@ -7,6 +7,7 @@ use std::hint::black_box;
 use criterion::measurement::{Measurement, WallTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
+mod profiled;
 mod submitters;
 
 use submitters::{contend, serve, shard};
@@ -62,5 +63,9 @@ fn two_submitters(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, floor, one_submitter, two_submitters);
+criterion_group! {
+    name = benches;
+    config = profiled::criterion();
+    targets = floor, one_submitter, two_submitters
+}
 criterion_main!(benches);

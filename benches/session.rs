@@ -14,6 +14,8 @@ use takhin_coordinator::session::{
 };
 use takhin_coordinator::time::Tick;
 
+mod profiled;
+
 const GENERATION: Generation = Generation(7);
 const MEMBERS_PER_GROUP: usize = 10;
 const SHARD: ShardId = ShardId(0);
@@ -146,5 +148,9 @@ fn sessions(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, sessions);
+criterion_group! {
+    name = benches;
+    config = profiled::criterion();
+    targets = sessions
+}
 criterion_main!(benches);

@@ -17,6 +17,8 @@ use takhin_coordinator::ids::ShardId;
 use takhin_coordinator::journal::Journal;
 use takhin_coordinator::store::{DiskJournal, OpenError, StoreConfig};
 
+mod profiled;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -235,5 +237,9 @@ fn loading(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, commits, carrying, loading);
+criterion_group! {
+    name = benches;
+    config = profiled::criterion();
+    targets = commits, carrying, loading
+}
 criterion_main!(benches);

@@ -11,6 +11,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use crossbeam_utils::CachePadded;
 use takhin_coordinator::time::{Tick, Wheel, WheelConfig};
 
+mod profiled;
 mod timeouts;
 
 use timeouts::{Numbers, full_wheel};
@@ -87,5 +88,9 @@ fn to_f64(count: u64) -> f64 {
     count as f64
 }
 
-criterion_group!(benches, wheel);
+criterion_group! {
+    name = benches;
+    config = profiled::criterion();
+    targets = wheel
+}
 criterion_main!(benches);

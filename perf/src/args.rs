@@ -9,6 +9,7 @@ use crate::compare::{Peer, load_names};
 use crate::echo::EchoArgs;
 use crate::fairness::{DisturbArgs, FairnessArgs};
 use crate::instructions::Work;
+use crate::profile::ProfileArgs;
 use crate::ratios::Family;
 
 /// Loads on a coordinator.
@@ -49,7 +50,7 @@ pub(crate) enum Load {
     Echo(EchoArgs),
     /// What each path costs beside what it cannot go below; takes minutes.
     Ratios(RatiosArgs),
-    /// A fixed piece of work, for whoever counts its instructions.
+    /// A fixed piece of work, for whoever counts its instructions or draws where they go.
     Instructions(InstructionsArgs),
 }
 
@@ -188,10 +189,9 @@ pub(crate) struct InProcessArgs {
     /// Members in groups of ten; rounded up.
     #[arg(long, default_value_t = 100_000, value_parser = between(1, 2_000_000))]
     pub(crate) members: u64,
-    /// Draws where the time went.
-    #[cfg(feature = "flamegraph")]
-    #[arg(long, value_name = "FILE.svg")]
-    pub(crate) flamegraph: Option<PathBuf>,
+    /// The profiler.
+    #[command(flatten)]
+    pub(crate) profile: ProfileArgs,
     /// Prints JSON instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
@@ -215,6 +215,9 @@ pub(crate) struct StoreArgs {
     /// Groups of one member of a cold start.
     #[arg(long, default_value_t = 100_000, value_parser = between(1, 1_000_000))]
     pub(crate) groups: u64,
+    /// The profiler of the commits.
+    #[command(flatten)]
+    pub(crate) profile: ProfileArgs,
     /// Offsets that lie beside the commits and are carried along.
     #[arg(long, default_value_t = 100_000, value_parser = between(1, 10_000_000))]
     pub(crate) cold: u64,
@@ -267,8 +270,11 @@ pub(crate) struct InstructionsArgs {
     #[arg(value_enum)]
     pub(crate) work: Work,
     /// How often.
-    #[arg(long, default_value_t = 2_000, value_parser = between(1, 1_000_000))]
+    #[arg(long, default_value_t = 2_000, value_parser = between(1, 100_000_000))]
     pub(crate) count: u64,
+    /// The profiler.
+    #[command(flatten)]
+    pub(crate) profile: ProfileArgs,
 }
 
 /// How the member of a heartbeat is found.

@@ -15,7 +15,7 @@ use takhin_coordinator::group::{
 };
 use takhin_coordinator::ids::{Generation, GroupId, MemberId, TopicId, TopicName};
 
-use crate::args::{By, InProcess, InProcessArgs};
+use crate::args::{By, InProcess};
 use crate::clock;
 use crate::failure::Failure;
 use crate::machine::Machine;
@@ -92,7 +92,7 @@ pub(crate) fn run(load: &InProcess) -> Result<Report, Failure> {
     let shares = shares(&members, threads);
     let cpu_before = cpu_seconds(std::process::id());
     let start = clock::now();
-    let done = during(args, || {
+    let done = args.profile.during(|| {
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let (engine, stop) = (&engine, &stop);
@@ -124,20 +124,6 @@ pub(crate) fn run(load: &InProcess) -> Result<Report, Failure> {
     let lasted = clock::now().duration_since(start);
     let cpu = cpu_before.and_then(|before| Some(cpu_seconds(std::process::id())? - before));
     Ok(report(load, threads, machine, &done, lasted, cpu))
-}
-
-#[cfg(feature = "flamegraph")]
-fn during<T>(args: &InProcessArgs, load: impl FnOnce() -> T) -> Result<T, Failure> {
-    crate::profile::during(args.flamegraph.as_deref(), load)
-}
-
-#[cfg(not(feature = "flamegraph"))]
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "with the feature the profiler may fail"
-)]
-fn during<T>(_: &InProcessArgs, load: impl FnOnce() -> T) -> Result<T, Failure> {
-    Ok(load())
 }
 
 pub(crate) fn rest(until: Instant) {

@@ -8,6 +8,7 @@ use std::hint::black_box;
 use clap::ValueEnum;
 use takhin_coordinator::engine::{Heartbeat, MemberHandle};
 use takhin_coordinator::group::FetchRequest;
+use takhin_coordinator::ids::GroupId;
 use takhin_coordinator::time::{Now, Tick, WallMs};
 use takhin_coordinator::wire::messages::OffsetFetchResponse;
 use takhin_coordinator::wire::{ApiKey, Message as _, ResponseHeader};
@@ -15,6 +16,7 @@ use takhin_coordinator::wire::{ApiKey, Message as _, ResponseHeader};
 use crate::args::InstructionsArgs;
 use crate::commits::commit;
 use crate::line::{Line, commit_frame, fetch_frame, heartbeat_frame};
+use crate::ratios::join_all;
 use crate::steady::{Member, Steady};
 use crate::timeouts::{Numbers, full_wheel};
 
@@ -37,6 +39,8 @@ pub(crate) enum Work {
     Fetch,
     /// Its frame on a connection.
     FetchFrame,
+    /// A member's part in the join of a group of a thousand, its sync included.
+    Join,
     /// A timer that fires and is armed again.
     WheelFire,
 }
@@ -46,19 +50,20 @@ const TIMERS: u32 = 10_000;
 const PARTITIONS: i32 = 10;
 const BURST: usize = 16;
 
-/// Does the work that often, rounded up to whole bursts; what it says is how often that was.
+/// Does the work that often, rounded up to whole bursts and groups; what it says is how often that
+/// was.
 pub(crate) fn run(args: &InstructionsArgs) -> String {
-    let count = usize::try_from(args.count).expect("at most a million");
     let done = match args.work {
-        Work::HeartbeatHandle => heartbeats_by_handle(count),
-        Work::HeartbeatNames => heartbeats_by_names(count),
-        Work::HeartbeatBatch => heartbeats_together(count),
-        Work::HeartbeatFrame => heartbeat_frames(count),
-        Work::Commit => commits(count),
-        Work::CommitFrame => commit_frames(count),
-        Work::Fetch => fetches(count),
-        Work::FetchFrame => fetch_frames(count),
-        Work::WheelFire => wheel_fires(count),
+        Work::HeartbeatHandle => heartbeats_by_handle(args),
+        Work::HeartbeatNames => heartbeats_by_names(args),
+        Work::HeartbeatBatch => heartbeats_together(args),
+        Work::HeartbeatFrame => heartbeat_frames(args),
+        Work::Commit => commits(args),
+        Work::CommitFrame => commit_frames(args),
+        Work::Fetch => fetches(args),
+        Work::FetchFrame => fetch_frames(args),
+        Work::Join => joins(args),
+        Work::WheelFire => wheel_fires(args),
     };
     format!("{done}\n")
 }
@@ -69,11 +74,22 @@ fn counted(mut work: impl FnMut()) {
     work();
 }
 
-/// Calls `step` a while, and then that often while it counts.
-fn stepped(count: usize, mut step: impl FnMut(usize)) -> usize {
-    (0..MEMBERS).for_each(&mut step);
-    counted(|| (MEMBERS..MEMBERS + count).for_each(&mut step));
-    count
+impl InstructionsArgs {
+    fn count(&self) -> usize {
+        usize::try_from(self.count).expect("a hundred million at most")
+    }
+
+    /// Calls `step` a while, and then that often while it counts.
+    fn stepped(&self, count: usize, mut step: impl FnMut(usize)) -> usize {
+        (0..MEMBERS).for_each(&mut step);
+        self.counted(|| (MEMBERS..MEMBERS + count).for_each(&mut step));
+        count
+    }
+
+    fn counted(&self, work: impl FnMut()) {
+        let profiled = self.profile.during(|| counted(work));
+        profiled.expect("a file that can be written");
+    }
 }
 
 /// A time that is later with each step: no heartbeat is spared its swap.
@@ -89,32 +105,32 @@ fn beat_of(member: &Member) -> Heartbeat<'_> {
     Heartbeat::new(group, id, member.generation)
 }
 
-fn heartbeats_by_handle(count: usize) -> usize {
+fn heartbeats_by_handle(args: &InstructionsArgs) -> usize {
     let steady = Steady::new(MEMBERS);
     let find = |it: &Member| steady.engine.member(it.group.as_str(), it.id.as_str());
     let handles = steady.members.iter().map(find);
     let handles: Vec<MemberHandle> = handles.collect::<Option<_>>().expect("everyone is there");
-    stepped(count, |n| {
+    args.stepped(args.count(), |n| {
         let generation = steady.members[n % MEMBERS].generation;
         let heard = handles[n % MEMBERS].heartbeat(generation, None, time_of(n));
         assert_eq!(black_box(heard), Some(Ok(())));
     })
 }
 
-fn heartbeats_by_names(count: usize) -> usize {
+fn heartbeats_by_names(args: &InstructionsArgs) -> usize {
     let steady = Steady::new(MEMBERS);
-    stepped(count, |n| {
+    args.stepped(args.count(), |n| {
         let beat = beat_of(&steady.members[n % MEMBERS]);
         let answer = steady.engine.heartbeat_at(black_box(&beat), time_of(n));
         assert_eq!(answer.now().ok(), Some(Ok(())));
     })
 }
 
-fn heartbeats_together(count: usize) -> usize {
+fn heartbeats_together(args: &InstructionsArgs) -> usize {
     let steady = Steady::new(MEMBERS);
     let beats: Vec<Heartbeat<'_>> = steady.members.iter().map(beat_of).collect();
     let bursts: Vec<&[Heartbeat<'_>]> = beats.chunks_exact(BURST).collect();
-    let done = stepped(count.div_ceil(BURST), |n| {
+    let done = args.stepped(args.count().div_ceil(BURST), |n| {
         let burst = bursts[n % bursts.len()];
         steady.engine.heartbeats_at(burst, time_of(n), |_, answer| {
             assert_eq!(answer.now().ok(), Some(Ok(())));
@@ -123,12 +139,12 @@ fn heartbeats_together(count: usize) -> usize {
     done * BURST
 }
 
-fn heartbeat_frames(count: usize) -> usize {
+fn heartbeat_frames(args: &InstructionsArgs) -> usize {
     let steady = Steady::new(MEMBERS);
     let mut line = Line::to(&steady);
     let burst = steady.members[..BURST].iter();
     let burst: Vec<u8> = burst.flat_map(heartbeat_frame).collect();
-    let done = stepped(count.div_ceil(BURST), |_| {
+    let done = args.stepped(args.count().div_ceil(BURST), |_| {
         steady.clock.advance_ms(1);
         line.ask(&burst, BURST);
     });
@@ -139,40 +155,40 @@ fn heartbeat_frames(count: usize) -> usize {
     done * BURST
 }
 
-fn commits(count: usize) -> usize {
+fn commits(args: &InstructionsArgs) -> usize {
     let steady = Steady::new(MEMBERS);
-    let members = steady.members.iter().cycle().take(MEMBERS + count);
+    let members = steady.members.iter().cycle().take(MEMBERS + args.count());
     let requests = members.zip(1..).map(|(it, n)| commit(it, PARTITIONS, n));
     let mut requests = requests.collect::<Vec<_>>().into_iter();
-    stepped(count, |_| {
+    args.stepped(args.count(), |_| {
         let request = requests.next().expect("as many as steps");
         let committed = steady.engine.commit(request).wait();
         assert!(black_box(committed).is_ok());
     })
 }
 
-fn fetches(count: usize) -> usize {
+fn fetches(args: &InstructionsArgs) -> usize {
     let steady = Steady::new(MEMBERS);
     for member in &steady.members {
         let committed = steady.engine.commit(commit(member, PARTITIONS, 1)).wait();
         committed.expect("nobody else commits");
     }
-    stepped(count, |n| {
+    args.stepped(args.count(), |n| {
         let group = steady.members[n % MEMBERS].group.clone();
         let fetched = steady.engine.fetch(FetchRequest::all(group)).wait();
         assert!(black_box(fetched).is_ok_and(|it| it[0].partitions.len() == 10));
     })
 }
 
-fn commit_frames(count: usize) -> usize {
+fn commit_frames(args: &InstructionsArgs) -> usize {
     let steady = Steady::new(MEMBERS);
     let mut line = Line::to(&steady);
-    let members = steady.members.iter().cycle().take(MEMBERS + count);
+    let members = steady.members.iter().cycle().take(MEMBERS + args.count());
     let frames = members
         .zip(1..)
         .map(|(it, n)| commit_frame(it, PARTITIONS, n));
     let frames: Vec<Vec<u8>> = frames.collect();
-    let done = stepped(count, |n| line.ask(&frames[n], 1));
+    let done = args.stepped(args.count(), |n| line.ask(&frames[n], 1));
     let last = &steady.members[(frames.len() - 1) % MEMBERS];
     let fetched = steady.engine.fetch(FetchRequest::all(last.group.clone()));
     let rows = fetched.wait().expect("nobody is in doubt");
@@ -187,7 +203,7 @@ fn commit_frames(count: usize) -> usize {
     done
 }
 
-fn fetch_frames(count: usize) -> usize {
+fn fetch_frames(args: &InstructionsArgs) -> usize {
     let steady = Steady::new(MEMBERS);
     let mut line = Line::to(&steady);
     for member in &steady.members {
@@ -195,7 +211,7 @@ fn fetch_frames(count: usize) -> usize {
     }
     let frames = steady.members.iter().map(|it| fetch_frame(it, PARTITIONS));
     let frames: Vec<Vec<u8>> = frames.collect();
-    let done = stepped(count, |n| line.ask(&frames[n % MEMBERS], 1));
+    let done = args.stepped(args.count(), |n| line.ask(&frames[n % MEMBERS], 1));
     let answer = line.last_answer();
     let (_, body) = ResponseHeader::decode(&answer[4..], ApiKey::OffsetFetch, 9).expect("whole");
     let fetched = OffsetFetchResponse::decode_exact(body, 9).expect("whole");
@@ -204,7 +220,19 @@ fn fetch_frames(count: usize) -> usize {
     done
 }
 
-fn wheel_fires(count: usize) -> usize {
+fn joins(args: &InstructionsArgs) -> usize {
+    let steady = Steady::new(0);
+    let group = |n: usize| GroupId::from(format!("orders-enrichment-{n}"));
+    let storm = |n: usize| {
+        join_all(&steady, &group(n), MEMBERS).expect("the first members");
+    };
+    storm(0);
+    let storms = args.count().div_ceil(MEMBERS);
+    args.counted(|| (1..=storms).for_each(storm));
+    storms * MEMBERS
+}
+
+fn wheel_fires(args: &InstructionsArgs) -> usize {
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
     let mut wheel = full_wheel(&mut numbers, TIMERS);
     let mut now = Tick(0);
@@ -226,6 +254,6 @@ fn wheel_fires(count: usize) -> usize {
     // Each timer has fired some times.
     fire(10 * TIMERS as usize);
     let mut done = 0;
-    counted(|| done = fire(count));
+    args.counted(|| done = fire(args.count()));
     done
 }

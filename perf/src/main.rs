@@ -32,7 +32,6 @@ mod in_process;
 mod instructions;
 mod machine;
 mod memory;
-#[cfg(feature = "flamegraph")]
 mod profile;
 mod ratios;
 mod report;
@@ -45,6 +44,9 @@ mod wire;
 mod beats;
 #[path = "../../benches/commits/mod.rs"]
 mod commits;
+#[cfg(feature = "flamegraph")]
+#[path = "../../benches/flame/mod.rs"]
+mod flame;
 #[path = "../../benches/line/mod.rs"]
 mod line;
 #[path = "../../benches/requests/mod.rs"]

@@ -100,14 +100,20 @@ async fn over_the_wire(size: &Size) -> Result<Row, Failure> {
 fn us_a_member(members: usize) -> Result<f64, Failure> {
     // An engine whose clock stands still.
     let steady = Steady::new(0);
-    let engine = &steady.engine;
-    let group = GroupId::from("orders-enrichment");
     let before = clock::thread_time();
+    join_all(&steady, &GroupId::from("orders-enrichment"), members)?;
+    let spent = clock::thread_time().saturating_sub(before);
+    Ok(spent.as_secs_f64() * 1e6 / as_f64(members as u64))
+}
+
+/// So many join a group at once, from the first request to the last assignment.
+pub(crate) fn join_all(steady: &Steady, group: &GroupId, members: usize) -> Result<(), Failure> {
+    let engine = &steady.engine;
     let mut parked = Vec::with_capacity(members);
     for _ in 0..members {
-        let first = engine.join(join(&group, MemberId::default())).wait();
+        let first = engine.join(join(group, MemberId::default())).wait();
         let member = first.map_or_else(|refused| refused.member, |joined| joined.member);
-        parked.push(engine.join(join(&group, member)));
+        parked.push(engine.join(join(group, member)));
     }
     // The delay before the first generation, once more because others came meanwhile.
     for _ in 0..2 {
@@ -118,11 +124,10 @@ fn us_a_member(members: usize) -> Result<f64, Failure> {
     let mut syncs = Vec::with_capacity(members);
     for join in parked {
         let joined = join.wait().map_err(|it| refused(it.refusal))?;
-        syncs.push(engine.sync(sync(&group, &joined)));
+        syncs.push(engine.sync(sync(group, &joined)));
     }
     for sync in syncs {
         sync.wait().map_err(refused)?;
     }
-    let spent = clock::thread_time().saturating_sub(before);
-    Ok(spent.as_secs_f64() * 1e6 / as_f64(members as u64))
+    Ok(())
 }

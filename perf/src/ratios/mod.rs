@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 use crate::args::RatiosArgs;
 use crate::failure::Failure;
 use crate::machine::Machine;
+pub(crate) use joins::join_all;
 use row::Row;
 
 /// Rows that are measured together.

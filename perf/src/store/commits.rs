@@ -44,7 +44,10 @@ pub(crate) fn run(args: &StoreArgs) -> Result<Figures, Failure> {
     let dir = args.dir.join(format!("takhin-perf-{}", std::process::id()));
     fs::create_dir_all(&dir)?;
     let mut figures = Figures::new("the disk journal beside its floors");
-    let ran = commits(args, &dir, &mut figures)
+    let ran = args
+        .profile
+        .during(|| commits(args, &dir, &mut figures))
+        .flatten()
         .and_then(|()| carrying(args, &dir, &mut figures))
         .and_then(|()| cold::start(args, &dir, &mut figures));
     fs::remove_dir_all(&dir)?;
