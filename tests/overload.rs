@@ -14,7 +14,7 @@ use takhin_coordinator::error::Refusal;
 use takhin_coordinator::ids::{GroupId, MemberId, ShardId};
 use takhin_coordinator::journal::{Batch, Done, Durability, Journal, LoadError, Loaded};
 use takhin_coordinator::metrics::RefusalCause;
-use takhin_coordinator::shard::shard_of;
+use takhin_coordinator::shard::{Answer, shard_of};
 use takhin_coordinator::time::ManualClock;
 
 /// The smallest mailbox that there is.
@@ -187,6 +187,28 @@ fn a_mailbox_that_is_never_empty_does_not_keep_the_timers_from_firing() {
     }
     let left_at = journal.0.members_left_at.load(Ordering::Relaxed);
     assert!(left_at > 0 && left_at < 20, "{left_at}");
+}
+
+#[test]
+fn a_crowd_is_answered_as_it_takes_its_answers() {
+    let host = Host::new(config().group_initial_rebalance_delay_ms(100));
+    let joins = (0..300).map(|_| {
+        let refused = ask_join(&host.engine, "g", &MemberId::default(), 60_000).wait();
+        ask_join(&host.engine, "g", &refused.unwrap_err().member, 60_000)
+    });
+    let mut joins: Vec<_> = joins.collect();
+    let mut answered = Vec::new();
+    while !joins.is_empty() {
+        if answered.is_empty() {
+            host.clock.advance_ms(10);
+        }
+        host.engine.run_due();
+        let before = joins.len();
+        let taken = joins.into_iter().map(Answer::now);
+        joins = taken.filter_map(Result::err).collect();
+        answered.extend(Some(before - joins.len()).filter(|it| *it > 0));
+    }
+    assert_eq!(answered, [128, 128, 44]);
 }
 
 /// Two groups that live on that shard of two.

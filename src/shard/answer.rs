@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
+use super::outbox::Sent;
 use crate::error::Refusal;
 use crate::group::{
     CommitResult, Described, FetchResult, JoinRefused, JoinResult, LeaveResult, ListPage,
@@ -114,7 +115,7 @@ pub struct Answer<T> {
 #[derive(Debug)]
 enum State<T> {
     Ready(Option<T>),
-    Waiting(oneshot::Receiver<Reply>),
+    Waiting(oneshot::Receiver<Sent>),
 }
 
 impl<T: Outcome> Answer<T> {
@@ -128,7 +129,7 @@ impl<T: Outcome> Answer<T> {
         Self::ready(outcome_of(Some(reply)))
     }
 
-    pub(crate) fn waiting(receiver: oneshot::Receiver<Reply>) -> Self {
+    pub(crate) fn waiting(receiver: oneshot::Receiver<Sent>) -> Self {
         Self {
             state: State::Waiting(receiver),
         }
@@ -143,7 +144,7 @@ impl<T: Outcome> Answer<T> {
         match &mut self.state {
             State::Ready(outcome) => Ok(taken(outcome)),
             State::Waiting(receiver) => match receiver.try_recv() {
-                Ok(reply) => Ok(outcome_of(Some(reply))),
+                Ok(sent) => Ok(outcome_of(Some(sent.reply))),
                 Err(oneshot::error::TryRecvError::Closed) => Ok(T::refused(Refusal::NotAvailable)),
                 Err(oneshot::error::TryRecvError::Empty) => Err(self),
             },
@@ -158,7 +159,7 @@ impl<T: Outcome> Answer<T> {
     pub fn wait(self) -> T {
         match self.state {
             State::Ready(mut outcome) => taken(&mut outcome),
-            State::Waiting(receiver) => outcome_of(receiver.blocking_recv().ok()),
+            State::Waiting(receiver) => outcome_of(reply_of(receiver.blocking_recv())),
         }
     }
 }
@@ -167,6 +168,10 @@ fn taken<T: Outcome>(outcome: &mut Option<T>) -> T {
     outcome
         .take()
         .unwrap_or_else(|| T::refused(Refusal::Failed))
+}
+
+fn reply_of(received: Result<Sent, oneshot::error::RecvError>) -> Option<Reply> {
+    received.ok().map(|sent| sent.reply)
 }
 
 /// A reply that never comes means that the shard failed or the engine is gone.
@@ -183,7 +188,9 @@ impl<T: Outcome + Unpin> Future for Answer<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         match &mut self.state {
             State::Ready(outcome) => Poll::Ready(taken(outcome)),
-            State::Waiting(receiver) => Pin::new(receiver).poll(cx).map(|it| outcome_of(it.ok())),
+            State::Waiting(receiver) => Pin::new(receiver)
+                .poll(cx)
+                .map(|it| outcome_of(reply_of(it))),
         }
     }
 }

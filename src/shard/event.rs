@@ -2,8 +2,9 @@
 
 use tokio::sync::oneshot;
 
+use super::outbox::Sent;
 use crate::error::Refusal;
-use crate::group::{Reply, Request};
+use crate::group::Request;
 use crate::journal::Ticket;
 
 /// Anything that a shard has to know comes through its mailbox as one of these.
@@ -24,7 +25,7 @@ pub(crate) enum Event {
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) request: Request,
-    pub(crate) answer: oneshot::Sender<Reply>,
+    pub(crate) answer: oneshot::Sender<Sent>,
 }
 
 /// A batch, and what became of it.

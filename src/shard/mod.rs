@@ -9,9 +9,10 @@
 //!
 //! The loop belongs to the shard, not to a thread: whoever brings an event runs it if nobody does
 //! ([`ownership`]). A shard never waits: not for the journal, whose outcomes are events; not for a
-//! lock; not for a slow client, whose answer goes into a slot of its own. While two batches are on
-//! their way to the journal nothing more is decided, and what comes waits in the mailbox; at the
-//! mailbox's bound requests are refused as overloaded.
+//! lock; not for a slow client, whose answer goes into a slot of its own. The answers of a crowd
+//! leave as they are taken ([`outbox`]). While two batches are on their way to the journal nothing
+//! more is decided, and what comes waits in the mailbox; at the mailbox's bound requests are
+//! refused as overloaded.
 //!
 //! Until the shard is loaded its [`gate`] is shut: requests are answered there, and none is queued.
 
@@ -30,6 +31,7 @@ mod load;
 mod loom_models;
 mod mailbox;
 mod notes;
+mod outbox;
 mod ownership;
 #[cfg(all(test, not(loom)))]
 mod ownership_tests;

@@ -210,7 +210,7 @@ impl ShardState {
     }
 
     fn reply(&mut self, to: ReplyTo, reply: Reply) {
-        self.answers.reply(to, reply);
+        self.answers.reply(to, reply, self.latest.tick);
     }
 
     /// Fires what is due, about `max` timers; whether more is due.
@@ -391,8 +391,9 @@ impl ShardState {
         let pulse = pulse.then(|| now.tick + PULSE_MS);
         let overdue = self.in_flight.overdue_at();
         let rest = self.rest_at();
+        let answers = self.answers.wake_at(now.tick);
         let times = due.into_iter().chain(pulse).chain(overdue).chain(rest);
-        times.min()
+        times.chain(answers).min()
     }
 
     /// Whether anybody's silence is being measured.
@@ -411,6 +412,7 @@ impl ShardState {
         let mut fx = std::mem::take(&mut self.fx);
         self.groups.unload(now, &mut fx);
         self.carry_out(fx, now);
+        self.answers.send_all();
         self.account();
     }
 }

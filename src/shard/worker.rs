@@ -8,6 +8,7 @@ use super::answer::{Answer, Outcome};
 use super::event::{Asked, Event, Settled};
 use super::gate::{Gate, ShardPhase};
 use super::mailbox::{Batch, MailboxConfig, Rejected};
+use super::outbox::Sent;
 use super::ownership::{Drive, Driver, Ran, ShardLoop, Turn};
 use super::state::{ShardState, Shared};
 use crate::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -122,7 +123,7 @@ impl Shard {
         if let (Event::Request(asked), refusal) = refused {
             let Asked { request, answer } = *asked;
             // The receiver is in our own hands.
-            let _ = answer.send(request.refused(refusal));
+            let _ = answer.send(Sent::alone(request.refused(refusal)));
         }
         Answer::waiting(receiver)
     }
@@ -283,6 +284,7 @@ impl Shard {
         let is_drained = batch.left() > 0 || left == 0;
         let more = state.fire_due(is_drained, taken, left, now, FIRED_MAX);
         state.hand_over(&self.me, now);
+        state.answers.send_on(now.tick);
         own.answered(state, here);
         state.rest(now.tick);
         state.show();
@@ -309,7 +311,7 @@ enum Own {
     /// Being carried out.
     Taken,
     Answered(Reply),
-    Waits(oneshot::Receiver<Reply>),
+    Waits(oneshot::Receiver<Sent>),
 }
 
 impl Own {
