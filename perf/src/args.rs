@@ -9,6 +9,7 @@ use crate::compare::{Peer, load_names};
 use crate::echo::EchoArgs;
 use crate::fairness::{DisturbArgs, FairnessArgs};
 use crate::instructions::Work;
+use crate::load::LoadArgs;
 use crate::profile::ProfileArgs;
 use crate::ratios::Family;
 
@@ -28,6 +29,9 @@ pub(crate) enum Load {
     Heartbeats(WireArgs),
     /// Offset commits of steady groups over the wire, open loop.
     Commits(WireArgs),
+    /// A load over the wire that is made of steps, one after the other.
+    #[command(name = "load")]
+    InSteps(LoadArgs),
     /// Threads that call the engine directly, closed loop.
     InProcess {
         /// Which load.
@@ -58,6 +62,7 @@ impl Load {
     pub(crate) fn wants_json(&self) -> bool {
         match self {
             Self::Heartbeats(args) | Self::Commits(args) => args.json,
+            Self::InSteps(args) => args.json,
             Self::InProcess { load } => load.args().json,
             Self::Store(args) => args.json,
             Self::Memory(args) => args.json,

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release -p perf -- heartbeats --spawn --seconds 10 --rate 20000
 //! cargo run --release -p perf -- commits --bootstrap 127.0.0.1:9092 --server-pid 4711 --json
+//! cargo run --release -p perf -- load rolling-deploy
 //! cargo run --release -p perf -- compare --quick
 //! cargo run --release -p perf -- fairness
 //! cargo run --release -p perf -- in-process heartbeats --by names --members 1000000
@@ -30,6 +31,7 @@ mod fairness;
 mod figures;
 mod in_process;
 mod instructions;
+mod load;
 mod machine;
 mod memory;
 mod profile;
@@ -104,6 +106,7 @@ fn run(args: &Args) -> Result<String, Failure> {
     match &args.load {
         Load::Heartbeats(args) => open::run(Kind::Heartbeats, args).map(of_load),
         Load::Commits(args) => open::run(Kind::Commits, args).map(of_load),
+        Load::InSteps(args) => load::run(args).map(of_load),
         Load::InProcess { load } => in_process::run(load).map(of_load),
         Load::Store(args) => store::run(args).map(of_figures),
         Load::Memory(args) => memory::run(args).map(of_figures),

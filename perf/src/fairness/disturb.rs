@@ -19,7 +19,8 @@ use tokio::time::timeout_at;
 use super::args::{DisturbArgs, Disturbance};
 use crate::clock;
 use crate::failure::Failure;
-use crate::wire::loads::{Deaf, Flood, Load, Rebalances, Scrape};
+use crate::wire::Kind;
+use crate::wire::loads::{Deaf, Flood, Load, Rebalances, Scrape, Seen};
 
 pub(super) const READY: &str = "ready";
 pub(super) const GO: &str = "go";
@@ -39,7 +40,13 @@ pub(crate) fn run(args: &DisturbArgs) -> Result<(), Failure> {
                 drive(crowd, Duration::ZERO).await
             }
             Disturbance::Deaf => drive(Deaf::prepare(address).await?, Duration::ZERO).await,
-            Disturbance::Flood => drive(Flood::prepare(address).await?, Duration::ZERO).await,
+            Disturbance::Flood => {
+                drive(
+                    Flood::prepare(address, Kind::Commits, 1).await?,
+                    Duration::ZERO,
+                )
+                .await
+            }
             Disturbance::Scrape => {
                 let scrape = Scrape::prepare(address, Some(&args.admin), args.size);
                 drive(scrape.await?, Duration::from_secs(1)).await
@@ -52,11 +59,11 @@ pub(crate) fn run(args: &DisturbArgs) -> Result<(), Failure> {
 async fn drive<L: Load>(mut load: L, every: Duration) -> Result<(), Failure> {
     let mut goes = listen();
     say(READY)?;
-    let mut steps = 0_u64;
+    let (mut steps, mut seen) = (0_u64, Seen::default());
     while goes.wait_for(|goes| *goes).await.is_ok() {
         while *goes.borrow() {
             let next = clock::now() + every;
-            load.step().await?;
+            load.step(&mut seen).await?;
             steps += 1;
             // Either the time is over, or there is no next step.
             let _ = timeout_at(next.into(), goes.wait_for(|goes| !*goes)).await;

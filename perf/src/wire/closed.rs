@@ -144,11 +144,11 @@ pub(super) struct Counted {
     pub(super) answered: u64,
     pub(super) errors: Errors,
     counts_from: Instant,
-    latency: Histogram<u64>,
+    pub(super) latency: Histogram<u64>,
 }
 
 impl Counted {
-    fn new(counts_from: Instant) -> Self {
+    pub(super) fn new(counts_from: Instant) -> Self {
         Self {
             answered: 0,
             errors: Errors::new(),

@@ -1,16 +1,12 @@
 //! One big group: all its members join at once, and then rebalance a few times.
 //!
-//! Each member has a connection, since a join waits for the others and a connection is answered in
-//! order. A rebalance begins when members come back with another subscription; all of them do at
-//! once, so that nobody waits for a heartbeat to learn of it.
+//! A rebalance begins when members come back with another subscription; all of them do at once, so
+//! that nobody waits for a heartbeat to learn of it.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::forming::Former;
-use super::life::{Life, Roll};
-use super::together::all;
-use super::versions::refuse_older_servers;
+use super::gathered::Gathered;
 use crate::clock;
 use crate::failure::Failure;
 use crate::sched::Sched;
@@ -71,41 +67,8 @@ impl Crowd {
     }
 
     /// Connects them; nobody has joined yet.
-    pub(super) async fn gather(&self, former: &Former) -> Result<Gathered, Failure> {
+    async fn gather(&self, former: &Former) -> Result<Gathered, Failure> {
         drop(former.prepare().await?);
-        let group = former.group(0);
-        let roll = Rc::new(Roll::new(self.members));
-        let mut lives = Vec::new();
-        for at in 0..self.members {
-            // An answer on each, or the next would be more than Kafka lets wait to be accepted.
-            let mut socket = former.connect().await?;
-            refuse_older_servers(&mut socket).await?;
-            lives.push(Life::new(socket, &group, self.session_ms, at, &roll));
-        }
-        Ok(Gathered(lives))
-    }
-}
-
-/// The members of one group.
-#[derive(Debug)]
-pub(super) struct Gathered(Vec<Life>);
-
-impl Gathered {
-    /// All join, until they are at rest.
-    pub(super) async fn join(&mut self) -> Result<(), Failure> {
-        let lives = std::mem::take(&mut self.0);
-        let lives = all(lives, async |life: &mut Life| life.take_id().await).await?;
-        self.0 = all(lives, async |life: &mut Life| life.until_at_rest().await).await?;
-        Ok(())
-    }
-
-    /// All come back with another subscription, until they are at rest again.
-    pub(super) async fn rebalance(&mut self) -> Result<(), Failure> {
-        for life in &mut self.0 {
-            life.change_subscription();
-        }
-        let lives = std::mem::take(&mut self.0);
-        self.0 = all(lives, async |life: &mut Life| life.until_at_rest().await).await?;
-        Ok(())
+        Gathered::connect(former, 0, self.members, self.session_ms, false).await
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use takhin_coordinator::wire::messages::{
     HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupRequestProtocol,
-    JoinGroupResponse, SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse,
+    JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse, MemberIdentity, SyncGroupRequest,
+    SyncGroupRequestAssignment, SyncGroupResponse,
 };
 use takhin_coordinator::wire::{ApiKey, ErrorCode};
 use tokio::sync::Notify;
@@ -14,7 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use super::forming::Member;
 use super::socket::Socket;
-use super::versions::{HEARTBEAT, JOIN_GROUP, SYNC_GROUP};
+use super::versions::{HEARTBEAT, JOIN_GROUP, LEAVE_GROUP, SYNC_GROUP};
 use crate::failure::Failure;
 
 /// How long is waited before the same is tried again.
@@ -63,8 +64,12 @@ pub(super) struct Life {
     socket: Socket,
     group: String,
     session_ms: i32,
+    /// The name of a static member.
+    instance: Option<String>,
     id: String,
     generation: i32,
+    /// It has its assignment, as far as it knows.
+    is_settled: bool,
     /// What it tells of itself: another number is another subscription.
     edition: u8,
     /// Its place on the roll.
@@ -91,12 +96,42 @@ impl Life {
             socket,
             group: group.to_owned(),
             session_ms,
+            instance: None,
             id: String::new(),
             generation: 0,
+            is_settled: false,
             edition: 0,
             at,
             roll: Rc::clone(roll),
         }
+    }
+
+    /// Makes it a static member of that name, before it joins.
+    pub(super) fn call(&mut self, instance: &str) {
+        self.instance = Some(instance.to_owned());
+    }
+
+    pub(super) fn is_static(&self) -> bool {
+        self.instance.is_some()
+    }
+
+    /// Its place on the roll.
+    pub(super) fn place(&self) -> usize {
+        self.at
+    }
+
+    /// From now on it waits for those of another roll.
+    pub(super) fn enlist(&mut self, at: usize, roll: &Rc<Roll>) {
+        self.at = at;
+        self.roll = Rc::clone(roll);
+    }
+
+    /// Another process in its place, which knows nothing but its name.
+    pub(super) fn restart(&mut self, socket: Socket) {
+        self.socket = socket;
+        self.id.clear();
+        self.is_settled = false;
+        self.roll.set(self.at, None);
     }
 
     pub(super) fn member(&self) -> Member {
@@ -111,9 +146,9 @@ impl Life {
         self.socket
     }
 
-    /// Asks for an id and does not join with it yet (KIP-394).
+    /// Asks for an id and does not join with it yet (KIP-394); a static member needs none.
     pub(super) async fn take_id(&mut self) -> Result<(), Failure> {
-        while self.id.is_empty() {
+        while self.id.is_empty() && !self.is_static() {
             self.join().await?;
         }
         Ok(())
@@ -122,7 +157,17 @@ impl Life {
     /// Comes back with another subscription, so that the group has to rebalance.
     pub(super) fn change_subscription(&mut self) {
         self.edition = self.edition.wrapping_add(1);
+        self.is_settled = false;
         self.roll.set(self.at, None);
+    }
+
+    /// Lives on until all members of the group are in one generation: a member beats, and joins
+    /// again when it is told to; who is none joins.
+    pub(super) async fn go_on(&mut self) -> Result<(), Failure> {
+        if self.is_settled && self.rest().await? == Next::Rest {
+            return Ok(());
+        }
+        self.until_at_rest().await
     }
 
     /// Lives like a consumer until all members of the group are in one generation.
@@ -137,6 +182,7 @@ impl Life {
                 continue;
             }
             self.roll.set(self.at, Some(self.generation));
+            self.is_settled = true;
             if self.rest().await? == Next::Rest {
                 return Ok(());
             }
@@ -165,6 +211,7 @@ impl Life {
             session_timeout_ms: self.session_ms,
             rebalance_timeout_ms: self.session_ms,
             member_id: &self.id,
+            group_instance_id: self.instance.as_deref(),
             protocol_type: "consumer",
             protocols: vec![JoinGroupRequestProtocol {
                 name: "range",
@@ -201,10 +248,10 @@ impl Life {
             group_id: &self.group,
             generation_id: self.generation,
             member_id: &self.id,
+            group_instance_id: self.instance.as_deref(),
             protocol_type: Some("consumer"),
             protocol_name: Some("range"),
             assignments: members.iter().map(|id| assignment(id)).collect(),
-            ..SyncGroupRequest::default()
         };
         let asked = self.socket.ask(ApiKey::SyncGroup, SYNC_GROUP, &request);
         let reply = asked.await?;
@@ -217,11 +264,33 @@ impl Life {
             group_id: &self.group,
             generation_id: self.generation,
             member_id: &self.id,
-            group_instance_id: None,
+            group_instance_id: self.instance.as_deref(),
         };
         let reply = self.socket.ask(ApiKey::Heartbeat, HEARTBEAT, &request);
         let heard: HeartbeatResponse = reply.await?.read()?;
         Ok(ErrorCode(heard.error_code))
+    }
+
+    pub(super) async fn leave(&mut self) -> Result<(), Failure> {
+        let request = LeaveGroupRequest {
+            group_id: &self.group,
+            members: vec![MemberIdentity {
+                member_id: &self.id,
+                group_instance_id: self.instance.as_deref(),
+                ..MemberIdentity::default()
+            }],
+            ..LeaveGroupRequest::default()
+        };
+        let reply = self
+            .socket
+            .ask(ApiKey::LeaveGroup, LEAVE_GROUP, &request)
+            .await?;
+        let left: LeaveGroupResponse<'_> = reply.read()?;
+        let codes = left.members.iter().map(|it| it.error_code);
+        match codes.chain([left.error_code]).find(|code| *code != 0) {
+            None => Ok(()),
+            Some(code) => Err(Failure::new(format!("LeaveGroup: {}", ErrorCode(code)))),
+        }
     }
 
     fn next(&mut self, code: ErrorCode, of: &str) -> Result<Next, Failure> {

@@ -9,6 +9,7 @@ pub(crate) mod closed;
 pub(crate) mod crowd;
 pub(crate) mod fleet;
 pub(crate) mod forming;
+mod gathered;
 mod life;
 pub(crate) mod loads;
 pub(crate) mod open;
@@ -27,8 +28,12 @@ pub(crate) enum Kind {
     Heartbeats,
     /// `OffsetCommit` 9, each an offset ahead of the last.
     Commits,
+    /// The same, each of the same offset.
+    Recommits,
     /// `OffsetFetch` 9 of what was committed.
     Fetches,
+    /// `OffsetFetch` 9 of all that a group has.
+    FetchesOfAll,
 }
 
 impl Kind {
@@ -37,7 +42,9 @@ impl Kind {
         match self {
             Self::Heartbeats => "Heartbeat 4",
             Self::Commits => "OffsetCommit 9",
+            Self::Recommits => "OffsetCommit 9 of the same offsets",
             Self::Fetches => "OffsetFetch 9",
+            Self::FetchesOfAll => "OffsetFetch 9 of all",
         }
     }
 }

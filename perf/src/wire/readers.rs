@@ -186,8 +186,8 @@ pub(super) fn code_of(kind: Kind, content: &[u8], expected: i32) -> Result<i16, 
     };
     let (api, version) = match kind {
         Kind::Heartbeats => (ApiKey::Heartbeat, HEARTBEAT),
-        Kind::Commits => (ApiKey::OffsetCommit, OFFSET_COMMIT),
-        Kind::Fetches => (ApiKey::OffsetFetch, OFFSET_FETCH),
+        Kind::Commits | Kind::Recommits => (ApiKey::OffsetCommit, OFFSET_COMMIT),
+        Kind::Fetches | Kind::FetchesOfAll => (ApiKey::OffsetFetch, OFFSET_FETCH),
     };
     let (header, body) = ResponseHeader::decode(content, api, version).map_err(malformed)?;
     if header.correlation_id != expected {
@@ -198,13 +198,13 @@ pub(super) fn code_of(kind: Kind, content: &[u8], expected: i32) -> Result<i16, 
             let response = HeartbeatResponse::decode(body, version).map_err(malformed)?;
             Ok(response.error_code)
         }
-        Kind::Commits => {
+        Kind::Commits | Kind::Recommits => {
             let response = OffsetCommitResponse::decode(body, version).map_err(malformed)?;
             let codes = response.topics.iter().flat_map(|it| &it.partitions);
             let first = codes.map(|it| it.error_code).find(|code| *code != 0);
             Ok(first.unwrap_or(0))
         }
-        Kind::Fetches => {
+        Kind::Fetches | Kind::FetchesOfAll => {
             let response = OffsetFetchResponse::decode(body, version).map_err(malformed)?;
             Ok(first_code(&response))
         }

@@ -32,7 +32,9 @@ impl Requests {
         let frame = |member| match kind {
             Kind::Heartbeats => heartbeat(member),
             Kind::Commits => commit(member, partitions),
-            Kind::Fetches => fetch(member, partitions),
+            Kind::Recommits => recommit(member, partitions),
+            Kind::Fetches => fetch(member, Some(partitions)),
+            Kind::FetchesOfAll => fetch(member, None),
         };
         Self {
             frames: members.iter().map(frame).collect(),
@@ -90,11 +92,7 @@ fn heartbeat(member: &Member) -> Frame {
 const PLACEHOLDER: i64 = 0x7e57_0ff5_e70f_f5e7;
 
 fn commit(member: &Member, partitions: i32) -> Frame {
-    let topic = topic(partitions);
-    let request = commit_request(member, &topic, partitions, PLACEHOLDER);
-    let mut bytes = Vec::new();
-    let header = header(ApiKey::OffsetCommit, OFFSET_COMMIT);
-    frame::append_request(&mut bytes, &header, &request).expect("names of usual length");
+    let bytes = commit_of(member, partitions, PLACEHOLDER);
     let pattern = PLACEHOLDER.to_be_bytes();
     let found = bytes.windows(8).enumerate();
     let offsets = found.filter(|(_, window)| *window == pattern);
@@ -103,17 +101,36 @@ fn commit(member: &Member, partitions: i32) -> Frame {
     Frame { bytes, offsets }
 }
 
-/// A fetch of all partitions of the load's topic, by number as consumers do.
-fn fetch(member: &Member, partitions: i32) -> Frame {
+/// Always of the same offset.
+fn recommit(member: &Member, partitions: i32) -> Frame {
+    Frame {
+        bytes: commit_of(member, partitions, 7),
+        offsets: Vec::new(),
+    }
+}
+
+fn commit_of(member: &Member, partitions: i32, offset: i64) -> Vec<u8> {
     let topic = topic(partitions);
+    let request = commit_request(member, &topic, partitions, offset);
+    let mut bytes = Vec::new();
+    let header = header(ApiKey::OffsetCommit, OFFSET_COMMIT);
+    frame::append_request(&mut bytes, &header, &request).expect("names of usual length");
+    bytes
+}
+
+/// A fetch of all partitions of the load's topic, by number as consumers do; `None`: of all that
+/// there is.
+fn fetch(member: &Member, partitions: Option<i32>) -> Frame {
+    let name = topic(partitions.unwrap_or(0));
+    let all_of = |partitions| OffsetFetchRequestTopics {
+        name: &name,
+        partition_indexes: (0..partitions).collect(),
+        ..OffsetFetchRequestTopics::default()
+    };
     let request = OffsetFetchRequest {
         groups: vec![OffsetFetchRequestGroup {
             group_id: &member.group,
-            topics: Some(vec![OffsetFetchRequestTopics {
-                name: &topic,
-                partition_indexes: (0..partitions).collect(),
-                ..OffsetFetchRequestTopics::default()
-            }]),
+            topics: partitions.map(|partitions| vec![all_of(partitions)]),
             ..OffsetFetchRequestGroup::default()
         }],
         ..OffsetFetchRequest::default()

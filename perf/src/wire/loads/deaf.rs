@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::super::Kind;
 use super::super::forming::Former;
 use super::super::requests::Requests;
-use super::{Load, shape};
+use super::{Load, Seen, shape};
 use crate::failure::Failure;
 
 /// Connections that are stuffed with questions, one in each step, and kept.
@@ -43,7 +43,7 @@ impl Deaf {
 
 impl Load for Deaf {
     /// Stuffs one more connection.
-    async fn step(&mut self) -> Result<(), Failure> {
+    async fn step(&mut self, seen: &mut Seen) -> Result<(), Failure> {
         let mut stream = TcpStream::connect(&self.address).await?;
         let mut burst = Vec::new();
         for nth in 0.. {
@@ -61,6 +61,7 @@ impl Load for Deaf {
         if self.stuffed.len() > KEPT_MAX {
             self.stuffed.pop_front();
         }
+        seen.done += 1;
         Ok(())
     }
 

@@ -1,8 +1,9 @@
 //! One big group whose members come back with another subscription, all at once, in each step.
 
-use super::super::crowd::{Crowd, Gathered};
 use super::super::forming::Former;
-use super::{Load, SESSION_MS, shape};
+use super::super::gathered::Gathered;
+use super::{Load, SESSION_MS, Seen, number, shape};
+use crate::clock;
 use crate::failure::Failure;
 
 /// A group at rest.
@@ -11,19 +12,22 @@ pub(crate) struct Rebalances(Gathered);
 
 impl Rebalances {
     pub(crate) async fn prepare(address: &str, members: u64) -> Result<Self, Failure> {
-        let crowd = Crowd {
-            members: usize::try_from(members).unwrap_or(usize::MAX),
-            rebalances: 0,
-            session_ms: SESSION_MS,
-        };
-        let mut gathered = crowd.gather(&Former::new(address, shape(1, 1))).await?;
-        gathered.join().await?;
-        Ok(Self(gathered))
+        let former = Former::new(address, shape(1, 1));
+        drop(former.prepare().await?);
+        let members = number(members);
+        let group = Gathered::connect(&former, 0, members, SESSION_MS, false);
+        let mut group = group.await?;
+        group.join().await?;
+        Ok(Self(group))
     }
 }
 
 impl Load for Rebalances {
-    async fn step(&mut self) -> Result<(), Failure> {
-        self.0.rebalance().await
+    async fn step(&mut self, seen: &mut Seen) -> Result<(), Failure> {
+        let begun = clock::now();
+        self.0.rebalance().await?;
+        seen.took("rebalance", begun);
+        seen.done += 1;
+        Ok(())
     }
 }

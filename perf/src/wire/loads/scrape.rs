@@ -12,7 +12,8 @@ use super::super::forming::{Former, topic};
 use super::super::requests::commit_request;
 use super::super::socket::Socket;
 use super::super::versions::{OFFSET_COMMIT, OFFSET_FETCH};
-use super::{Load, shape};
+use super::{Load, Seen, shape};
+use crate::clock;
 use crate::failure::Failure;
 
 /// Groups of one member with an offset each, and who asks for them.
@@ -99,15 +100,25 @@ impl Scrape {
 }
 
 impl Load for Scrape {
-    async fn step(&mut self) -> Result<(), Failure> {
+    async fn step(&mut self, seen: &mut Seen) -> Result<(), Failure> {
+        let begun = clock::now();
         let groups = self.list().await?;
         expect_all("listed", groups.len(), self.groups)?;
+        seen.took("list", begun);
+        let described = clock::now();
         self.describe(&groups).await?;
+        seen.took("describe", described);
+        let fetched = clock::now();
         self.fetch(&groups).await?;
-        match &self.admin {
-            Some(admin) => metrics(admin).await,
-            None => Ok(()),
+        seen.took("fetch", fetched);
+        if let Some(admin) = &self.admin {
+            let asked = clock::now();
+            metrics(admin).await?;
+            seen.took("metrics", asked);
         }
+        seen.took("all_of_it", begun);
+        seen.done += 1;
+        Ok(())
     }
 }
 
