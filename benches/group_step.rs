@@ -9,8 +9,8 @@ use std::hint::black_box;
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use takhin_coordinator::group::{
-    CommitPartition, CommitRequest, CommitTopic, Effect, FetchRequest, Groups, JoinRequest, Joined,
-    Reply, ReplyTo, Request, Room, Rules, SyncRequest, Timer,
+    CommitPartition, CommitRequest, CommitTopic, Effect, FetchRequest, Groups, HeartbeatRequest,
+    JoinRequest, Joined, Reply, ReplyTo, Request, Room, Rules, SyncRequest, Timer,
 };
 use takhin_coordinator::ids::{Generation, GroupId, MemberId, TopicId};
 use takhin_coordinator::time::{Now, Tick, WallMs};
@@ -261,9 +261,50 @@ fn offsets(c: &mut Criterion) {
     }
 }
 
+/// What it costs that a group of one member comes to rest and wakes again: the difference.
+fn rests(c: &mut Criterion) {
+    for partitions in [0_i32, 100] {
+        let mut group = group_of(c, &format!("group of one member and {partitions} offsets"));
+        let (mut world, syncs) = joined(1);
+        for sync in syncs {
+            world.ask(Request::Sync(sync.clone()));
+            let beat = HeartbeatRequest {
+                group: sync.group.clone(),
+                member: sync.member.clone(),
+                instance: None,
+                generation: sync.generation,
+            };
+            world.ask(Request::Commit(CommitRequest {
+                group: sync.group,
+                member: sync.member,
+                generation: sync.generation,
+                ..commit(partitions, 1_000_000_000)
+            }));
+            group.bench_function("floor: a copy of 256 bytes", |b| {
+                b.iter(|| Box::new(black_box([0_u8; 256])));
+            });
+            group.bench_function("heartbeat through the mailbox, awake", |b| {
+                b.iter(|| {
+                    world.replies.clear();
+                    world.ask(Request::Heartbeat(beat.clone()));
+                });
+            });
+            group.bench_function("the same, at rest", |b| {
+                b.iter(|| {
+                    // Looked at, and not touched when it is looked at again.
+                    while !world.groups.rest() || world.groups.at_rest() == 0 {}
+                    world.replies.clear();
+                    world.ask(Request::Heartbeat(beat.clone()));
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
 criterion_group! {
     name = benches;
     config = profiled::criterion();
-    targets = rebalance, offsets
+    targets = rebalance, offsets, rests
 }
 criterion_main!(benches);

@@ -62,6 +62,19 @@ fn a_member_of_a_group_at_rest_expires_when_its_time_is_up() {
 }
 
 #[test]
+fn a_look_at_what_has_expired_wakes_a_group_for_no_more_than_that() {
+    let config = config().offsets_retention_check_interval_ms(60_000);
+    let host = Host::new(config);
+    let joined = host.alone_in("group", SESSION_MS);
+    beat_on(&host, &joined);
+    for _ in 0..12 {
+        assert_eq!(at_rest(&host), 1);
+        host.pass(5_000);
+        assert_eq!(beat(&host.engine, "group", &joined), Ok(()));
+    }
+}
+
+#[test]
 fn a_group_that_commits_now_and_then_does_not_rest() {
     let host = Host::new(config());
     let joined = host.alone_in("group", SESSION_MS);

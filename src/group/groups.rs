@@ -457,7 +457,11 @@ impl Groups {
                 self.turn(group, now, fx, |turn| turn.sync_timer_fired(arming));
             }
             Timer::Retention { group, arming } => {
+                let was_at_rest = self.places.awake(group).is_none();
                 self.turn(group, now, fx, |turn| turn.retention_timer_fired(arming));
+                if was_at_rest {
+                    self.rest_again(group);
+                }
             }
         }
     }
@@ -519,8 +523,7 @@ impl Groups {
                 std::mem::take(&mut turn.group.held)
             });
             if was_at_rest {
-                // Not all awake at once.
-                self.places.lay_down(key, &mut self.seats);
+                self.rest_again(key);
             }
             for (request, to) in held.into_iter().flatten() {
                 let reply = request.refused(Refusal::NotCoordinator);

@@ -69,8 +69,12 @@ impl Places {
     pub(super) fn find(&self, id: &GroupId) -> Option<GroupKey> {
         let name = id.as_str().as_bytes();
         let is_it = |slot: &u32| self.slots[*slot as usize].name() == name;
-        let slot = *self.names.find(self.hasher.hash_one(name), is_it)?;
-        let serial = self.slots[slot as usize].serial()?;
+        self.key(*self.names.find(self.hasher.hash_one(name), is_it)?)
+    }
+
+    /// The key of the group in that slot, if one is there.
+    pub(super) fn key(&self, slot: u32) -> Option<GroupKey> {
+        let serial = self.slots.get(slot as usize)?.serial()?;
         Some(GroupKey { slot, serial })
     }
 
@@ -192,6 +196,10 @@ impl Places {
         let bytes = packed.len();
         self.slots[key.slot as usize] = Slot::AtRest(packed);
         self.at_rest += 1;
+        if self.awake.back() == Some(&key) {
+            // It woke just now.
+            self.awake.pop_back();
+        }
         bytes
     }
 

@@ -82,6 +82,14 @@ impl Groups {
         self.places.lay_down(key, &mut self.seats)
     }
 
+    /// A group was woken for a moment; so that not all of a shard are awake at once, it rests again
+    /// without waiting for a round, if it can.
+    pub(super) fn rest_again(&mut self, key: GroupKey) {
+        if self.places.awake(key).is_some_and(Group::can_rest) {
+            self.places.lay_down(key, &mut self.seats);
+        }
+    }
+
     /// The group, to be read. One that is read for the second time within a round wakes.
     pub(super) fn read(&mut self, key: GroupKey) -> Option<Seen<'_>> {
         if self.places.awake(key).is_none() {

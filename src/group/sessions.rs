@@ -39,9 +39,10 @@ impl Groups {
         let Some(place) = self.seats.get(seat) else {
             return Due::Nothing;
         };
-        let key = place.group;
         // Nobody waits in a group at rest, whose seats have no names.
-        if let Some(member) = place.member.clone()
+        let member = place.member.clone();
+        if !member.is_empty()
+            && let Some(key) = self.places.key(place.slot)
             && self.turn(key, now, fx, |turn| turn.is_waiting(&member)) == Some(true)
         {
             // Armed anew when its request is answered.
@@ -53,12 +54,12 @@ impl Groups {
 
     /// Expires the member or pending member of that seat.
     pub fn expire(&mut self, seat: SeatId, now: Now, fx: &mut Vec<Effect>) {
-        let Some(key) = self.seats.get(seat).map(|place| place.group) else {
+        let slot = self.seats.get(seat).map(|place| place.slot);
+        let Some(key) = slot.and_then(|slot| self.places.key(slot)) else {
             return;
         };
         self.keyed_mut(key);
-        let member = self.seats.get(seat).and_then(|place| place.member.clone());
-        if let Some(member) = member {
+        if let Some(member) = self.seats.get(seat).map(|place| place.member.clone()) {
             self.turn(key, now, fx, |turn| turn.expire(&member));
         }
     }

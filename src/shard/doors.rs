@@ -12,7 +12,8 @@ use crate::time::Tick;
 pub(super) struct Doors {
     registrar: Registrar,
     sessions: Vec<Option<SessionId>>,
-    beacons: Vec<Option<(GroupKey, BeaconId)>>,
+    /// With the serial number of the group.
+    beacons: Vec<Option<(u32, BeaconId)>>,
 }
 
 impl Doors {
@@ -65,13 +66,13 @@ impl Doors {
             self.beacons.resize(slot + 1, None);
         }
         match self.beacons[slot] {
-            Some((key, beacon)) if key == group => Some(beacon),
+            Some((serial, beacon)) if serial == group.serial => Some(beacon),
             former => {
                 if let Some((_, beacon)) = former {
                     self.registrar.remove_beacon(beacon);
                 }
                 let beacon = self.registrar.add_beacon();
-                self.beacons[slot] = beacon.map(|beacon| (group, beacon));
+                self.beacons[slot] = beacon.map(|beacon| (group.serial, beacon));
                 beacon
             }
         }
