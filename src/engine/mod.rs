@@ -98,7 +98,13 @@ impl Engine {
 
     /// Commits offsets; answered when they are as durable as [`Engine::durability`] says.
     pub fn commit(&self, request: CommitRequest) -> Answer<CommitResult> {
-        self.ask(Request::Commit(request))
+        self.commit_at(request, self.now())
+    }
+
+    /// The same with a reading of [`Engine::now`] that the caller took for a whole burst.
+    pub fn commit_at(&self, request: CommitRequest, now: Now) -> Answer<CommitResult> {
+        self.shard(&request.group)
+            .ask(Request::Commit(request), now)
     }
 
     /// Stages offsets in a transaction, for hosts that have a transaction coordinator: they count

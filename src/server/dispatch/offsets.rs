@@ -53,7 +53,7 @@ impl Call<'_> {
             retention_ms: (request.retention_time_ms != -1).then_some(request.retention_time_ms),
             topics: asked,
         };
-        let answer = self.broker.engine.commit(commit);
+        let answer = self.broker.engine.commit_at(commit, self.now);
         Ok(self.answer(answer, |outcome, head, out| {
             write_committed(rows, outcome, head, out)
         }))
