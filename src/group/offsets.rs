@@ -349,16 +349,16 @@ impl Group {
         };
         topics
             .into_iter()
-            .map(|asked| FetchedTopic {
-                partitions: asked
-                    .partitions
-                    .into_iter()
-                    .map(|partition| {
-                        let value = offsets.get(asked.topic.as_str(), partition);
-                        fetch(&asked.topic, partition, value)
-                    })
-                    .collect(),
-                topic: asked.topic,
+            .map(|asked| {
+                let row = offsets.of_topic(asked.topic.as_str());
+                let value = |partition| row.and_then(|row| row.get(partition));
+                let partitions = asked.partitions.iter();
+                FetchedTopic {
+                    partitions: partitions
+                        .map(|partition| fetch(&asked.topic, *partition, value(*partition)))
+                        .collect(),
+                    topic: asked.topic,
+                }
             })
             .collect()
     }

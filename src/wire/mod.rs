@@ -39,6 +39,7 @@
 pub mod api;
 pub mod codec;
 pub mod error_code;
+pub mod fetched;
 pub mod frame;
 pub mod header;
 pub mod heartbeat;

@@ -1,11 +1,15 @@
-//! Frames, headers, error codes and the reply to a heartbeat.
+//! Frames, headers, error codes, and the replies that have a writer of their own.
 
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use takhin_coordinator::error::Refusal;
+use takhin_coordinator::ids::TopicId;
+use takhin_coordinator::wire::fetched::FetchedWriter;
 use takhin_coordinator::wire::messages::{
     ApiVersionsResponse, HeartbeatRequest, HeartbeatResponse, OffsetFetchRequest,
+    OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopics,
 };
 use takhin_coordinator::wire::{
     ApiKey, DecodeError, EncodeError, ErrorCode, FrameError, HeaderError, Message, RequestHeader,
@@ -236,4 +240,72 @@ fn an_overloaded_coordinator_tells_clients_to_come_again() {
     );
     assert_eq!(ErrorCode::from(Refusal::RebalanceInProgress).0, 27);
     assert_eq!(ErrorCode::NONE.message(), "NONE");
+}
+
+fn fetched_row() -> impl Strategy<Value = OffsetFetchResponsePartitions<'static>> {
+    let metadata = prop_oneof![3 => Just(Some("")), 1 => Just(Some("some text")), 1 => Just(None)];
+    (any::<(i32, i64, i32, i16)>(), metadata).prop_map(
+        |((partition_index, committed_offset, committed_leader_epoch, error_code), metadata)| {
+            OffsetFetchResponsePartitions {
+                partition_index,
+                committed_offset,
+                committed_leader_epoch,
+                metadata,
+                error_code,
+            }
+        },
+    )
+}
+
+/// Topics, each with its rows.
+fn fetched_topics() -> impl Strategy<Value = Vec<Vec<OffsetFetchResponsePartitions<'static>>>> {
+    prop::collection::vec(prop::collection::vec(fetched_row(), 0..200), 0..3)
+}
+
+proptest! {
+    #[test]
+    fn the_rows_of_a_fetch_are_those_of_the_generic_encoder(
+        version in 8_i16..=10,
+        groups in prop::collection::vec((any::<i16>(), fetched_topics()), 0..3),
+    ) {
+        let id = TopicId([7; 16]);
+        let response = OffsetFetchResponse {
+            groups: groups
+                .iter()
+                .map(|(code, topics)| OffsetFetchResponseGroup {
+                    group_id: "group",
+                    topics: topics
+                        .iter()
+                        .map(|rows| OffsetFetchResponseTopics {
+                            name: "topic",
+                            topic_id: id,
+                            partitions: rows.clone(),
+                        })
+                        .collect(),
+                    error_code: *code,
+                })
+                .collect(),
+            ..Default::default()
+        };
+        let mut generic = Vec::new();
+        frame::append(&mut generic, |writer| response.encode(writer, version)).unwrap();
+        let mut rowwise = Vec::new();
+        frame::append(&mut rowwise, |writer| {
+            let mut writer = FetchedWriter::begin(writer, version, groups.len());
+            for (code, topics) in &groups {
+                writer.group("group", topics.len());
+                for rows in topics {
+                    writer.topic("topic", id, rows.len());
+                    for row in rows {
+                        writer.row(row);
+                    }
+                    writer.end_topic();
+                }
+                writer.end_group(*code);
+            }
+            writer.end();
+        })
+        .unwrap();
+        prop_assert_eq!(rowwise, generic);
+    }
 }

@@ -46,12 +46,21 @@ impl Head {
 
     /// Appends a response.
     pub(super) fn write<'m, M: Message<'m>>(self, response: &M, out: &mut Vec<u8>) -> Handled {
+        self.write_with(out, |writer| response.encode(writer, self.version))
+    }
+
+    /// Appends a response whose body is what `body` writes.
+    pub(super) fn write_with(
+        self,
+        out: &mut Vec<u8>,
+        body: impl FnOnce(&mut Writer<'_>),
+    ) -> Handled {
         let mut writer = Writer::new(out);
         let header = ResponseHeader {
             correlation_id: self.correlation_id,
         };
         header.encode(&mut writer, self.api, self.version);
-        response.encode(&mut writer, self.version);
+        body(&mut writer);
         match writer.finish() {
             Ok(()) => Handled::Done,
             Err(error) => {

@@ -9,7 +9,8 @@ use super::call::{Call, Head};
 use super::offset_rows::{Rows, known};
 use crate::engine::{
     CommitPartition, CommitRequest, CommitResult, CommitTopic, FetchRequest, FetchResult,
-    FetchTopic, FetchedPartition, OffsetDeleteRequest, OffsetDeleteResult, OffsetDeleteTopic,
+    FetchTopic, FetchedPartition, FetchedTopic, OffsetDeleteRequest, OffsetDeleteResult,
+    OffsetDeleteTopic,
 };
 use crate::error::Refusal;
 use crate::ids::{Generation, TopicId, TopicName};
@@ -18,13 +19,13 @@ use crate::time::WallMs;
 use crate::topics::{TopicKey, Topics};
 use crate::wire::ErrorCode;
 use crate::wire::codec::{DecodeError, Message};
+use crate::wire::fetched::FetchedWriter;
 use crate::wire::messages::{
     OffsetCommitRequest, OffsetCommitRequestTopic, OffsetCommitResponse,
     OffsetCommitResponsePartition, OffsetCommitResponseTopic, OffsetDeleteRequest as DeleteOnWire,
     OffsetDeleteResponse, OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
-    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchResponse, OffsetFetchResponseGroup,
-    OffsetFetchResponsePartition, OffsetFetchResponsePartitions, OffsetFetchResponseTopic,
-    OffsetFetchResponseTopics,
+    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchResponse, OffsetFetchResponsePartition,
+    OffsetFetchResponsePartitions, OffsetFetchResponseTopic,
 };
 
 impl Call<'_> {
@@ -375,68 +376,76 @@ fn write_fetched(
     head: Head,
     out: &mut Vec<u8>,
 ) -> Handled {
-    let rows = groups
-        .iter()
-        .zip(outcomes)
-        .map(|(group, outcome)| OffsetFetchResponseGroup {
-            group_id: &group.group,
-            topics: match outcome {
-                Ok(fetched) => fetched_rows(group, fetched, topics, head.version),
-                Err(_) => Vec::new(),
-            },
-            error_code: outcome
-                .as_ref()
-                .err()
-                .map_or(0, |refusal| ErrorCode::from(*refusal).0),
-        });
-    let response = OffsetFetchResponse {
-        groups: rows.collect(),
-        ..Default::default()
-    };
-    head.write(&response, out)
+    head.write_with(out, |writer| {
+        let mut writer = FetchedWriter::begin(writer, head.version, groups.len());
+        for (group, outcome) in groups.iter().zip(outcomes) {
+            let code = match (outcome, &group.topics) {
+                (Err(refusal), _) => {
+                    writer.group(&group.group, 0);
+                    ErrorCode::from(*refusal)
+                }
+                (Ok(outcome), Some(asked)) => {
+                    writer.group(&group.group, asked.len());
+                    write_asked(asked, outcome, &mut writer);
+                    ErrorCode::NONE
+                }
+                (Ok(outcome), None) => {
+                    let known = with_ids(outcome, topics, head.version);
+                    writer.group(&group.group, known.len());
+                    for (topic, id) in known {
+                        write_topic(topic, id, &mut writer);
+                    }
+                    ErrorCode::NONE
+                }
+            };
+            writer.end_group(code.0);
+        }
+        writer.end();
+    })
 }
 
-fn fetched_rows<'r>(
-    group: &'r FetchRows,
-    outcome: &'r [crate::engine::FetchedTopic],
+/// Topics with their ids.
+fn with_ids<'t>(
+    fetched: &'t [FetchedTopic],
     topics: &Topics,
     version: i16,
-) -> Vec<OffsetFetchResponseTopics<'r>> {
-    let Some(asked) = &group.topics else {
-        let known = outcome.iter().filter_map(|topic| {
-            let key = TopicKey::Name(topic.topic.clone());
-            let id = topics.describe(&key).map(|it| it.id);
-            // Where topics go by their ids, one that has none any more cannot be told.
-            if version >= 10 && id.is_err() {
-                None
-            } else {
-                Some((topic, id.unwrap_or_default()))
-            }
-        });
-        return known
-            .map(|(topic, topic_id)| OffsetFetchResponseTopics {
-                name: topic.topic.as_str(),
-                topic_id,
-                partitions: topic.partitions.iter().map(fetched).collect(),
-            })
-            .collect();
-    };
+) -> Vec<(&'t FetchedTopic, TopicId)> {
+    let known = fetched.iter().filter_map(|topic| {
+        let key = TopicKey::Name(topic.topic.clone());
+        let id = topics.describe(&key).map(|it| it.id);
+        // Where topics go by their ids, one that has none any more cannot be told.
+        if version >= 10 && id.is_err() {
+            None
+        } else {
+            Some((topic, id.unwrap_or_default()))
+        }
+    });
+    known.collect()
+}
+
+/// Topics as they were asked for.
+fn write_asked(asked: &[AskedTopic], outcome: &[FetchedTopic], writer: &mut FetchedWriter<'_, '_>) {
     let mut outcome = outcome.iter();
-    asked
-        .iter()
-        .map(|(name, topic_id, indexes)| {
-            let found = name.as_ref().and_then(|_| outcome.next());
-            let unknown = |index: &i32| not_fetched(*index, ErrorCode::UNKNOWN_TOPIC_ID);
-            OffsetFetchResponseTopics {
-                name: name.as_ref().map_or("", TopicName::as_str),
-                topic_id: *topic_id,
-                partitions: match found {
-                    Some(found) => found.partitions.iter().map(fetched).collect(),
-                    None => indexes.iter().map(unknown).collect(),
-                },
-            }
-        })
-        .collect()
+    for (name, id, indexes) in asked {
+        if let Some(found) = name.as_ref().and_then(|_| outcome.next()) {
+            write_topic(found, *id, writer);
+            continue;
+        }
+        let name = name.as_ref().map_or("", TopicName::as_str);
+        writer.topic(name, *id, indexes.len());
+        for index in indexes {
+            writer.row(&not_fetched(*index, ErrorCode::UNKNOWN_TOPIC_ID));
+        }
+        writer.end_topic();
+    }
+}
+
+fn write_topic(topic: &FetchedTopic, id: TopicId, writer: &mut FetchedWriter<'_, '_>) {
+    writer.topic(topic.topic.as_str(), id, topic.partitions.len());
+    for partition in &topic.partitions {
+        writer.row(&fetched(partition));
+    }
+    writer.end_topic();
 }
 
 /// The one group of a fetch until version 7; until version 1 its error stands at each partition.
