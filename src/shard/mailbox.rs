@@ -91,11 +91,11 @@ impl<E> Mailbox<E> {
 
     /// Control events first: they release replies and memory.
     pub(super) fn pop(&self) -> Option<E> {
-        self.controls.pop().or_else(|| self.requests.pop())
+        self.pop_control().or_else(|| pop(&self.requests))
     }
 
     pub(super) fn pop_control(&self) -> Option<E> {
-        self.controls.pop()
+        pop(&self.controls)
     }
 
     /// Whether both lanes are empty; while others push it may be outdated at once.
@@ -112,6 +112,11 @@ impl<E> Mailbox<E> {
     pub fn controls(&self) -> usize {
         self.controls.len()
     }
+}
+
+/// Lanes are empty most of the time: asking is two loads, the queue's own pop a fence.
+fn pop<E>(lane: &ArrayQueue<E>) -> Option<E> {
+    if lane.is_empty() { None } else { lane.pop() }
 }
 
 impl<E> fmt::Debug for Mailbox<E> {
