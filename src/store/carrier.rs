@@ -19,8 +19,24 @@ pub(super) struct Carrier {
     looked_at: u64,
     /// The live frame that did not fit into the round.
     stuck: u64,
+    /// Bytes of the segment that were read, and where they begin.
     piece: Vec<u8>,
+    piece_from: u64,
 }
+
+/// What a round takes on of the oldest segment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    /// Bytes that are looked at, and those of the living among them that are carried. Whichever
+    /// comes first, but at least one frame.
+    pub(super) looked: u64,
+    pub(super) carried: u64,
+    /// Bytes that the round has room for.
+    pub(super) room: u64,
+}
+
+/// Bytes that are read at a time.
+const PIECE_BYTES: u64 = 64 << 10;
 
 impl Carrier {
     /// Where it stands, to see whether it moves.
@@ -35,51 +51,42 @@ impl Carrier {
     }
 
     /// Whether all of the oldest segment was looked at.
-    pub(super) fn is_done(&self, oldest: Option<&Segment>) -> bool {
-        oldest.is_some_and(|oldest| self.span >= oldest.spans.len())
+    pub(super) fn is_done(&self, oldest: &Segment) -> bool {
+        self.span >= oldest.spans.len()
     }
 
-    /// Looks at about `budget` bytes more, and puts what lives of them into the round, which has
-    /// `room` bytes left.
+    /// Looks at some bytes more, and puts what lives of them into the round.
     pub(super) fn carry(
         &mut self,
         oldest: &Segment,
         (keys, index): (&Keys, &mut Index),
-        (budget, room): (u64, u64),
+        share: Share,
         (round, marks): (&mut Vec<u8>, &mut Vec<Mark>),
     ) -> io::Result<()> {
-        let Some(span) = oldest.spans.get(self.span) else {
-            return Ok(());
-        };
-        let at = span.from + self.looked_at;
-        let rest = span.to - at;
-        let mut want = budget.min(rest);
-        self.read(oldest, at, want)?;
-        if want < rest && Frame::parse_unchecked(&self.piece, oldest.life).is_none() {
-            // The piece ends within its first frame.
-            let whole = match frame::len_at(&self.piece) {
-                Some(len) => (len as u64).min(rest),
-                None => rest.min(64 << 10),
-            };
-            want = whole.max(want);
-            self.read(oldest, at, want)?;
-        }
+        let round_began = round.len() as u64;
+        let mut looked = 0;
         self.stuck = 0;
-        let mut done = 0;
-        while done < self.piece.len() {
-            let bytes = &self.piece[done..];
-            let Some(frame) = Frame::parse(bytes, oldest.life) else {
-                if done > 0 && want < rest {
-                    break;
-                }
-                let what = format!("the frame at byte {} is damaged", at + done as u64);
+        while let Some(span) = oldest.spans.get(self.span) {
+            let at = span.from + self.looked_at;
+            if at == span.to {
+                self.span += 1;
+                self.looked_at = 0;
+                continue;
+            }
+            let carried = round.len() as u64 - round_began;
+            if looked >= share.looked || carried >= share.carried {
+                break;
+            }
+            self.reach(oldest, at, span.to)?;
+            let Some(frame) = Frame::parse(self.piece_at(at), oldest.life) else {
+                let what = format!("the frame at byte {at} is damaged");
                 return Err(io::Error::new(io::ErrorKind::InvalidData, what));
             };
             let mark = Mark::of(keys, &frame);
             let group = || keys.group(frame.shard, frame.key);
             let is_live = index.is_live(&mark, frame.sequence, group);
             if is_live && !mutation::is("the-living-are-not-carried") {
-                if (round.len() + frame.len) as u64 > room {
+                if carried + frame.len as u64 > share.room {
                     self.stuck = frame.len as u64;
                     break;
                 }
@@ -90,18 +97,39 @@ impl Carrier {
             } else {
                 index.forget(&mark, frame.sequence);
             }
-            done += frame.len;
+            let len = frame.len as u64;
+            self.looked_at += len;
+            looked += len;
         }
-        self.looked_at += done as u64;
-        if span.from + self.looked_at == span.to {
-            self.span += 1;
-            self.looked_at = 0;
+        Ok(())
+    }
+
+    /// The bytes from there on that were read.
+    fn piece_at(&self, at: u64) -> &[u8] {
+        let from = at.checked_sub(self.piece_from);
+        let from = from.and_then(|from| usize::try_from(from).ok());
+        from.and_then(|from| self.piece.get(from..)).unwrap_or(&[])
+    }
+
+    /// Reads on, unless all of the frame at that place was read.
+    fn reach(&mut self, oldest: &Segment, at: u64, end: u64) -> io::Result<()> {
+        let is_read = |piece: &[u8]| frame::len_at(piece).is_some_and(|len| len <= piece.len());
+        if is_read(self.piece_at(at)) {
+            return Ok(());
+        }
+        let rest = end - at;
+        self.read(oldest, at, rest.min(PIECE_BYTES))?;
+        if !is_read(&self.piece)
+            && let Some(len) = frame::len_at(&self.piece)
+        {
+            self.read(oldest, at, rest.min(len as u64))?;
         }
         Ok(())
     }
 
     fn read(&mut self, oldest: &Segment, at: u64, want: u64) -> io::Result<()> {
         let want = usize::try_from(want).map_err(|_| io::ErrorKind::InvalidData)?;
+        self.piece_from = at;
         self.piece.resize(want, 0);
         let read = read_full(&*oldest.file, &mut self.piece, at)?;
         if read < want {

@@ -132,6 +132,17 @@ pub(super) fn len_at(bytes: &[u8]) -> Option<usize> {
     usize::try_from(u32_at(four, 0) & LEN_MASK).ok()
 }
 
+/// The frames of a batch, which have no place yet.
+pub(super) fn unplaced(batch: &[u8]) -> impl Iterator<Item = Frame<'_>> {
+    const NOWHERE: Life = Life { seed: 0, base: 0 };
+    let mut rest = batch;
+    std::iter::from_fn(move || {
+        let frame = Frame::parse_unchecked(rest, NOWHERE)?;
+        rest = &rest[frame.len..];
+        Some(frame)
+    })
+}
+
 /// Appends a frame whose place is not known yet; see [`place`]. `None` if it is too long.
 pub(super) fn append(
     out: &mut Vec<u8>,

@@ -40,7 +40,7 @@ impl Keys {
 
 /// What a record says of its key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+enum Kind {
     /// A value.
     Value,
     /// The key is gone.
@@ -54,16 +54,16 @@ pub(super) enum Kind {
 /// What the index needs to know of a record.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark {
-    pub(super) key: Key,
+    key: Key,
     /// The group's, where the record removes the group.
     group: Option<Key>,
     /// Bytes of the frame.
     pub(super) len: u32,
-    pub(super) kind: Kind,
+    kind: Kind,
 }
 
 impl Mark {
-    pub(super) fn new(keys: &Keys, shard: u32, key: &[u8], has_value: bool, len: usize) -> Self {
+    fn new(keys: &Keys, shard: u32, key: &[u8], has_value: bool, len: usize) -> Self {
         let kind = match (has_value, frame::is_group_key(key)) {
             (true, _) => Kind::Value,
             (false, false) => Kind::Tombstone,
@@ -74,6 +74,15 @@ impl Mark {
             group: (kind == Kind::GroupTombstone).then(|| keys.group(shard, key)),
             len: u32::try_from(len).unwrap_or(u32::MAX),
             kind,
+        }
+    }
+
+    /// For how much the index knows the record as long as it is the newest of its key.
+    pub(super) fn weight(&self) -> u64 {
+        match self.kind {
+            Kind::Nothing => 0,
+            Kind::Value | Kind::Tombstone => 1,
+            Kind::GroupTombstone => 2,
         }
     }
 
@@ -147,19 +156,20 @@ impl Index {
         self.last.len()
     }
 
-    /// Takes note of the newest record of its key.
-    pub(super) fn note(&mut self, mark: &Mark, sequence: u64) {
+    /// Takes note of the newest record of its key; the sequence numbers of those that it is known
+    /// by no longer.
+    pub(super) fn note(&mut self, mark: &Mark, sequence: u64) -> [Option<u64>; 2] {
         let len = match mark.kind {
-            Kind::Nothing => return,
+            Kind::Nothing => return [None; 2],
             Kind::Value => mark.len,
             Kind::Tombstone | Kind::GroupTombstone => 0,
         };
         let before = self.last.insert(mark.key, Last::new(sequence, len));
         self.live_bytes += u64::from(len);
         self.live_bytes -= before.map_or(0, |before| u64::from(before.len));
-        if let Some(group) = mark.group {
-            self.removed.insert(group, sequence);
-        }
+        let group = mark.group;
+        let removed_before = group.and_then(|group| self.removed.insert(group, sequence));
+        [before.map(Last::sequence), removed_before]
     }
 
     /// Whether a record of the oldest segment must be carried along before the segment is used

@@ -11,7 +11,6 @@ use super::config::{Damage, OpenError, Quarantined, Repair, StoreConfig, at};
 use super::disk::{Disk, RealDisk, read_full};
 use super::frame::{self, Flags, Frame};
 use super::heard;
-use super::index::{Keys, Mark};
 use super::log::{Body, Log, View};
 use super::manifest::{self, Manifest};
 use super::segment::{self, Segment};
@@ -43,7 +42,6 @@ pub struct DiskJournal {
     disk: Arc<dyn Disk>,
     bell: Unparker,
     writer: Option<JoinHandle<()>>,
-    keys: Keys,
     repair: Repair,
     quarantined: Vec<Quarantined>,
 }
@@ -119,7 +117,6 @@ impl DiskJournal {
                 "damage in the journal was skipped"
             );
         }
-        let keys = log.keys().clone();
         let shared = Arc::new(Shared::new(shards));
         shared.publish(&log);
         let parker = Parker::new();
@@ -137,7 +134,6 @@ impl DiskJournal {
             disk,
             bell,
             writer: Some(writer),
-            keys,
             repair: config.repair,
             quarantined,
         })
@@ -187,7 +183,7 @@ impl DiskJournal {
 
 impl Journal for DiskJournal {
     fn append(&self, batch: Batch<'_>, done: Done) {
-        let body = encode(batch, &self.keys, self.shared.body());
+        let body = encode(batch, self.shared.body());
         self.shared.append(Submission { done, body });
         self.bell.unpark();
     }
@@ -198,12 +194,11 @@ impl Journal for DiskJournal {
 
     fn extend(&self, batch: Batch<'_>) -> bool {
         let is_extended = self.shared.extend(batch.ticket, |body| {
-            let (bytes, marks) = (body.bytes.len(), body.marks.len());
-            let encoded = encode_into(batch, &self.keys, body);
+            let bytes = body.len();
+            let encoded = encode_into(batch, body);
             if encoded.is_err() {
                 // It is refused as a batch of its own.
-                body.bytes.truncate(bytes);
-                body.marks.truncate(marks);
+                body.truncate(bytes);
             }
             encoded.is_ok()
         });
@@ -323,18 +318,18 @@ fn refuse_strays(names: &[String]) -> Result<(), OpenError> {
 }
 
 /// The batch as frames that have no place yet.
-pub(super) fn encode(batch: Batch<'_>, keys: &Keys, mut body: Body) -> Result<Body, Refusal> {
-    encode_into(batch, keys, &mut body)?;
+pub(super) fn encode(batch: Batch<'_>, mut body: Body) -> Result<Body, Refusal> {
+    encode_into(batch, &mut body)?;
     Ok(body)
 }
 
 /// Writes the batch behind what is there. What was written is to be taken back where it fails.
 ///
 /// Where a batch was extended is the end of one, too: its entries are whole.
-fn encode_into(batch: Batch<'_>, keys: &Keys, body: &mut Body) -> Result<(), Refusal> {
+fn encode_into(batch: Batch<'_>, out: &mut Body) -> Result<(), Refusal> {
     let shard = batch.ticket.shard.0;
-    let (out, marks_before) = (&mut body.bytes, body.marks.len());
-    let mut last = 0;
+    let before = out.len();
+    let mut last = before;
     for entry in batch.entries {
         for (at, record) in entry.records.iter().enumerate() {
             last = frame::begin(out);
@@ -343,15 +338,12 @@ fn encode_into(batch: Batch<'_>, keys: &Keys, body: &mut Body) -> Result<(), Ref
             if !appended.has_value {
                 flags = flags.with(Flags::TOMBSTONE);
             }
-            let len = frame::end(out, last, shard, flags, appended.key_len)
+            frame::end(out, last, shard, flags, appended.key_len)
                 .filter(|_| out.len() <= BATCH_BYTES_MAX)
                 .ok_or(Refusal::Failed)?;
-            let key = &out[last + frame::HEAD..][..appended.key_len];
-            let mark = Mark::new(keys, shard, key, appended.has_value, len);
-            body.marks.push(mark);
         }
     }
-    if body.marks.len() > marks_before {
+    if out.len() > before {
         frame::add_flag(&mut out[last..], Flags::LAST_OF_BATCH);
     }
     Ok(())

@@ -32,13 +32,9 @@ fn ticket(index: u64) -> Ticket {
 
 /// A batch whose one byte is its number.
 fn submission(index: u8) -> Submission {
-    let body = Body {
-        bytes: vec![index],
-        marks: Vec::new(),
-    };
     Submission {
         done: Done::new(ticket(index.into()), Weak::<Nobody>::new()),
-        body: Ok(body),
+        body: Ok(vec![index]),
     }
 }
 
@@ -56,7 +52,7 @@ fn no_batch_is_left_behind_and_all_are_taken_in_order() {
                 shared.append(submission(1));
                 bell.unpark();
                 let write = |body: &mut Body| {
-                    body.bytes.push(2);
+                    body.push(2);
                     true
                 };
                 let is_extended = shared.extend(ticket(1), write);
@@ -69,7 +65,7 @@ fn no_batch_is_left_behind_and_all_are_taken_in_order() {
         let mut taken = VecDeque::new();
         let bytes = |taken: &VecDeque<Submission>| -> Vec<u8> {
             let bodies = taken.iter().filter_map(|it| it.body.as_ref().ok());
-            bodies.flat_map(|body| body.bytes.clone()).collect()
+            bodies.flat_map(|body| body.clone()).collect()
         };
         loop {
             shared.take(0, &mut taken);

@@ -27,9 +27,10 @@
 //! a shard, and one order to recover.
 //!
 //! **Space.** The log is a ring. Every record's latest sequence number is known by the hash of
-//! its key; when the files grow past three quarters of their bound, max(64 MiB, 2 x live bytes),
-//! rounds also carry what still lives of the oldest segment, four bytes looked at for every byte
-//! appended, and a segment without life is used again. So there is no snapshot to be written in
+//! its key, and so is how many of them each segment holds: one that holds none is used again as it
+//! is. The files may take max(64 MiB, 2 x live bytes); on the way there rounds also carry what
+//! still lives of the oldest segment, evenly: as large a part of all that lives as what they append
+//! is of the room beside it, and a quarter more. So there is no snapshot to be written in
 //! one go and no pause for it: the log is its own snapshot, and loading reads at most twice the
 //! live bytes. Only where the bound itself falls, by offsets deleted in great numbers, does a
 //! round wait until there is room.

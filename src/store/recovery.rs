@@ -237,6 +237,7 @@ impl Reading<'_> {
             header: candidate.header,
             life: self.life,
             spans,
+            known: None,
         });
         Ok(())
     }

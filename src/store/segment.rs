@@ -139,12 +139,20 @@ pub(super) struct Segment {
     pub(super) life: Life,
     /// One, but for what was quarantined.
     pub(super) spans: Vec<Span>,
+    /// For how much of it the index knows it, at most: once it is nothing, nothing in it counts.
+    /// `None`: that was not counted, because it was there when the log was opened.
+    pub(super) known: Option<u64>,
 }
 
 impl Segment {
     /// Where the next frame goes.
     pub(super) fn end(&self) -> u64 {
         self.spans.last().map_or(HEADER, |span| span.to)
+    }
+
+    /// Whether nothing in it counts any more, as far as that is known.
+    pub(super) fn is_dead(&self) -> bool {
+        self.known == Some(0)
     }
 
     pub(super) fn room(&self) -> u64 {

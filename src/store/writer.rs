@@ -121,7 +121,7 @@ impl Shared {
         };
         let newest = list.last_mut().filter(|it| it.done.ticket() == ticket);
         let body = newest.and_then(|it| it.body.as_mut().ok());
-        let body = body.filter(|body| body.bytes.len() < ROUND_BYTES_MAX);
+        let body = body.filter(|body| body.len() < ROUND_BYTES_MAX);
         let is_written = body.is_some_and(write);
         self.put_back(slot, list);
         is_written
@@ -172,9 +172,8 @@ impl Shared {
     }
 
     fn give_back(&self, mut body: Body) {
-        if body.bytes.capacity() <= 2 * ROUND_BYTES_MAX {
-            body.bytes.clear();
-            body.marks.clear();
+        if body.capacity() <= 2 * ROUND_BYTES_MAX {
+            body.clear();
             // Where there are enough, one more is not kept.
             let _ = self.spare.push(body);
         }
@@ -354,6 +353,6 @@ impl Writer {
 
 impl Submission {
     fn bytes(&self) -> usize {
-        self.body.as_ref().map_or(0, |body| body.bytes.len())
+        self.body.as_ref().map_or(0, |body| body.len())
     }
 }

@@ -4,7 +4,6 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::super::frame::{self, Flags};
-use super::super::index::Mark;
 use super::super::log::{Body, Log};
 use super::disk::SimDisk;
 use super::workload::{Append, Random, SHARDS, SMALL, commit, offset, open};
@@ -36,9 +35,7 @@ fn append_raw(log: &mut Log, key: &[u8], value: &[u8]) {
     let flags = Flags::FIRST_OF_ENTRY
         .with(Flags::LAST_OF_ENTRY)
         .with(Flags::LAST_OF_BATCH);
-    let len = frame::append(&mut body.bytes, SHARD.0, flags, key, Some(value)).unwrap();
-    let mark = Mark::new(log.keys(), SHARD.0, key, true, len);
-    body.marks.push(mark);
+    frame::append(&mut body, SHARD.0, flags, key, Some(value)).unwrap();
     assert_eq!(log.commit(&[&body]).unwrap(), 1);
 }
 
@@ -60,11 +57,12 @@ fn a_value_that_cannot_be_read_is_handed_out_as_such_and_outlives_restarts_and_c
             Loaded::Record(_) | Loaded::Heard(_) => None,
         });
         let unreadable: Vec<_> = unreadable.collect();
-        let [(group, found, reason)] = unreadable[..] else {
-            panic!("{unreadable:?}");
-        };
-        assert_eq!((group.as_str(), found), ("bad", &key));
-        assert!(reason.starts_with("the record is damaged: "), "{reason}");
+        // What was carried last is there twice until the next segment begins.
+        assert!((1..=2).contains(&unreadable.len()), "{unreadable:?}");
+        for (group, found, reason) in unreadable {
+            assert_eq!((group.as_str(), found), ("bad", &key));
+            assert!(reason.starts_with("the record is damaged: "), "{reason}");
+        }
         let last = Loaded::Record(offset("good", 1, Some(1_999)));
         assert!(loads.contains(&last));
     }

@@ -135,6 +135,60 @@ fn segments_are_used_again_instead_of_made() {
 }
 
 #[test]
+fn a_segment_in_which_nothing_counts_is_used_again_at_once() {
+    let disk = SimDisk::default();
+    let mut log = open(&disk, SMALL).unwrap();
+    let mut appends = Vec::new();
+    for serial in 0..1_000_u32 {
+        // Now and then one is deleted: its tombstone counts as long as it is the last word.
+        let value = (serial % 7 != 0).then_some(i64::from(serial));
+        let append = Append::of(0, vec![offset("g", u64::from(serial) % 5, value)]);
+        commit(&mut log, std::slice::from_ref(&append)).unwrap();
+        appends.push(append);
+        assert!(log.bytes().0 <= 3 * SMALL.segment_bytes);
+    }
+    assert_holds(&log, &appends, "live");
+    drop(log);
+    assert_holds(&open(&disk, SMALL).unwrap(), &appends, "replayed");
+}
+
+#[test]
+fn the_living_are_carried_evenly() {
+    let disk = SimDisk::default();
+    let mut log = open(&disk, SMALL).unwrap();
+    let mut appends: Vec<Append> = (0..150)
+        .map(|at| Append::of(0, vec![offset("cold", at, Some(7))]))
+        .collect();
+    for append in &appends {
+        commit(&mut log, std::slice::from_ref(append)).unwrap();
+    }
+    let newest = |log: &super::super::log::Log| {
+        let segments = log.view().segments;
+        let newest = segments.last().unwrap();
+        (newest.header.activation, newest.end())
+    };
+    let mut carried = 0;
+    for serial in 0..3_000 {
+        let append = Append::of(1, vec![offset("hot", 0, Some(serial))]);
+        let own = append.body().len() as u64;
+        let (segment, end) = newest(&log);
+        commit(&mut log, std::slice::from_ref(&append)).unwrap();
+        appends.push(append);
+        assert_within_bound(&disk, &log);
+        let (segment_now, end_now) = newest(&log);
+        if segment_now == segment {
+            let written = end_now - end;
+            assert!(written <= 3 * own, "{written} bytes for {own}");
+            carried += written - own;
+        }
+    }
+    assert!(carried > 3 * log.bytes().1, "the cold went round");
+    assert_holds(&log, &appends, "live");
+    drop(log);
+    assert_holds(&open(&disk, SMALL).unwrap(), &appends, "replayed");
+}
+
+#[test]
 fn what_is_being_read_is_not_used_again() {
     let disk = SimDisk::default();
     let mut log = open(&disk, SMALL).unwrap();

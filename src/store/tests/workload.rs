@@ -64,12 +64,12 @@ impl Append {
         }
     }
 
-    pub(super) fn body(&self, log: &Log) -> Body {
+    pub(super) fn body(&self) -> Body {
         let batch = Batch {
             ticket: self.ticket(),
             entries: &self.entries,
         };
-        encode(batch, log.keys(), Body::default()).unwrap()
+        encode(batch, Body::default()).unwrap()
     }
 
     pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
@@ -179,7 +179,7 @@ pub(super) fn reopen(
 
 /// Appends batches as one round; how many of them are durable.
 pub(super) fn commit(log: &mut Log, appends: &[Append]) -> Result<usize, Failed> {
-    let bodies: Vec<Body> = appends.iter().map(|append| append.body(log)).collect();
+    let bodies: Vec<Body> = appends.iter().map(|append| append.body()).collect();
     // As the writer does between its rounds.
     log.prepare()?;
     log.commit(&bodies.iter().collect::<Vec<_>>())

@@ -1,15 +1,17 @@
 //! The log as its one writer sees it: rounds go in at the newest end, and what still lives of the
 //! oldest segment is carried along.
 
+mod space;
+
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use super::carrier::Carrier;
+use super::carrier::{Carrier, Share};
 use super::config::{OpenError, Quarantined, StoreConfig, at};
 use super::disk::{Disk, read_whole, write_all};
 use super::frame::{self, Flags, HEAD, LAG_MAX};
-use super::index::{Index, Keys, Kind, Mark};
+use super::index::{Index, Keys, Mark};
 use super::making::Making;
 use super::manifest::Manifest;
 use super::recovery::{Recovered, SEGMENT_BYTES_MAX, recover};
@@ -17,11 +19,7 @@ use super::segment::{self, HEADER, Header, Segment};
 use crate::mutation;
 
 /// Records of one batch as frames that have no place yet.
-#[derive(Debug, Default)]
-pub(super) struct Body {
-    pub(super) bytes: Vec<u8>,
-    pub(super) marks: Vec<Mark>,
-}
+pub(super) type Body = Vec<u8>;
 
 /// Why a round was not written.
 #[derive(Debug)]
@@ -39,24 +37,11 @@ struct Free {
     len: u64,
 }
 
-/// Freed segments that are kept for use.
-const FREE_MAX: usize = 1;
-/// Segments that stay free below the bound: one to be filled next, and two for what a round of
-/// tombstones takes off the bound.
-const RESERVE: u64 = 3;
-/// What is looked at least for life in a round, once the log has grown to where that begins.
-const CARRY_BYTES_MIN: u64 = 4 << 10;
-/// Bytes that are looked at for life for every byte that is appended. At three quarters of the
-/// bound at most two thirds of the files live, so that three would do.
-const CARRY_PACE: u64 = 4;
 /// Bytes of the next segment's file that are made for every byte that is appended, from the
 /// middle of the segment on.
 const MAKE_PACE: u64 = 4;
 /// And at least this part of it a round.
 const MAKE_PARTS: u64 = 64;
-/// What a round looks at when there must be room before anything else.
-const CARRY_BYTES_MAX: u64 = 1 << 20;
-
 #[derive(Debug)]
 pub(super) struct Log {
     disk: Arc<dyn Disk>,
@@ -178,10 +163,6 @@ impl Log {
         }
     }
 
-    pub(super) fn keys(&self) -> &Keys {
-        &self.keys
-    }
-
     /// Bytes of all files of the log, and of what lives in it.
     pub(super) fn bytes(&self) -> (u64, u64) {
         (self.file_bytes, self.index.live_bytes())
@@ -206,7 +187,7 @@ impl Log {
         let Some(first) = bodies.first() else {
             return Ok(0);
         };
-        let first_len = first.bytes.len() as u64;
+        let first_len = first.len() as u64;
         match self.make_room() {
             // A full disk does not matter as long as there is room in the segment.
             Err(Failed::Full(_)) if self.room() >= first_len => {}
@@ -219,7 +200,7 @@ impl Log {
         let mut taken = 0;
         let mut len = 0;
         for body in bodies {
-            let longer = len + body.bytes.len() as u64;
+            let longer = len + body.len() as u64;
             if longer > self.room() {
                 break;
             }
@@ -227,13 +208,10 @@ impl Log {
             taken += 1;
         }
         if self.unfree_bytes() > self.carries_from() {
-            let pace = (len * CARRY_PACE).max(CARRY_BYTES_MIN);
-            let room = self.room() - len;
-            self.carry(pace.min(CARRY_BYTES_MAX), room)?;
+            self.carry(self.share(len))?;
         }
         for body in bodies.iter().take(taken) {
-            self.round.extend_from_slice(&body.bytes);
-            self.marks.extend_from_slice(&body.marks);
+            self.append(body);
         }
         self.flush()?;
         Ok(taken)
@@ -247,21 +225,18 @@ impl Log {
         }
         let whole = Flags::FIRST_OF_ENTRY.with(Flags::LAST_OF_ENTRY);
         let flags = whole.with(Flags::LAST_OF_BATCH).with(Flags::MARK);
-        let len = frame::append(&mut self.round, 0, flags, b"", None).unwrap_or(0);
-        let mut mark = Mark::new(&self.keys, 0, b"", false, len);
-        mark.kind = Kind::Nothing;
-        self.marks.push(mark);
+        let mut mark = Body::new();
+        frame::append(&mut mark, 0, flags, b"", None);
+        self.append(&mark);
         self.flush()
     }
 
-    /// What the files may take.
-    pub(super) fn bound(&self) -> u64 {
-        self.config.log_bytes_min.max(2 * self.index.live_bytes())
-    }
-
-    /// Where rounds begin to carry.
-    fn carries_from(&self) -> u64 {
-        self.bound() / 4 * 3
+    /// Puts a batch at the end of the round.
+    fn append(&mut self, body: &[u8]) {
+        self.round.extend_from_slice(body);
+        let frames = frame::unplaced(body);
+        self.marks
+            .extend(frames.map(|it| Mark::of(&self.keys, &it)));
     }
 
     fn room(&self) -> u64 {
@@ -269,48 +244,6 @@ impl Log {
             Some(segment) if !self.must_switch => segment.room(),
             _ => 0,
         }
-    }
-
-    /// Carries until the files leave room for [`RESERVE`] more segments below their bound.
-    fn make_room(&mut self) -> Result<(), Failed> {
-        // Each turn either looks at part of the oldest segment or begins another segment; the
-        // bound is for a log that cannot shrink because somebody is reading it.
-        let turns_max = 4 * (self.file_bytes / CARRY_BYTES_MIN + 4);
-        for _ in 0..turns_max {
-            self.release();
-            let reserve = RESERVE * self.config.segment_bytes;
-            let is_reading = !self.emptied.is_empty();
-            if self.unfree_bytes() + reserve <= self.bound()
-                || self.segments.len() < 2
-                || is_reading
-            {
-                break;
-            }
-            let before = self.carrier.position(&self.segments);
-            let room = self.room();
-            self.carry(CARRY_BYTES_MAX, room)?;
-            self.flush()?;
-            if self.carrier.position(&self.segments) == before {
-                self.switch(self.carrier.stuck_at_bytes())?;
-            }
-        }
-        let is_near = self.file_bytes + 2 * self.config.segment_bytes > self.bound();
-        if is_near && self.free.len() > FREE_MAX {
-            // Freed files are removed once a header says that the log begins after them.
-            self.switch(0)?;
-        }
-        if is_near
-            && let Some(making) = self.making.take()
-            && self.disk.remove(&segment::name(making.number)).is_ok()
-        {
-            self.file_bytes -= making.len;
-        }
-        Ok(())
-    }
-
-    fn unfree_bytes(&self) -> u64 {
-        let making = self.making.as_ref().map_or(0, |making| making.len);
-        self.file_bytes - making - self.free.iter().map(|free| free.len).sum::<u64>()
     }
 
     /// Works at the file of the next segment, if it will be needed: as much as the last rounds
@@ -325,7 +258,7 @@ impl Log {
         if !is_needed || self.cannot_make || self.free.iter().any(|free| free.len == len) {
             return Ok(false);
         }
-        if self.unfree_bytes() + len > self.carries_from() {
+        if self.unfree_bytes() + len > self.full_at() {
             // By the time that it is needed another one is emptied.
             return Ok(false);
         }
@@ -357,17 +290,15 @@ impl Log {
         }
     }
 
-    /// Puts what lives of the next `budget` bytes of the oldest segment at the beginning of the
-    /// round, as far as there is room.
-    fn carry(&mut self, budget: u64, room: u64) -> Result<(), Failed> {
+    /// Puts what lives of the next bytes of the oldest segment at the beginning of the round.
+    fn carry(&mut self, share: Share) -> Result<(), Failed> {
         if self.segments.len() < 2 {
             return Ok(());
         }
         let oldest = &self.segments[0];
         let round = (&mut self.round, &mut self.marks);
-        let carried =
-            self.carrier
-                .carry(oldest, (&self.keys, &mut self.index), (budget, room), round);
+        let known = (&self.keys, &mut self.index);
+        let carried = self.carrier.carry(oldest, known, share, round);
         carried.map_err(|error| {
             let name = segment::name(oldest.number);
             Failed::Poisoned(format!("{name} could not be read back: {error}"))
@@ -386,12 +317,16 @@ impl Log {
         written?;
         self.marks = marks;
         self.marks.clear();
-        if self.carrier.is_done(self.segments.front()) && self.segments.len() > 1 {
+        // What is carried or superseded is so durably by now.
+        while let Some(oldest) = self.segments.front()
+            && self.segments.len() > 1
+            && (self.carrier.is_done(oldest) || oldest.is_dead())
+        {
             self.carrier = Carrier::default();
             let emptied = self.segments.pop_front();
             self.emptied.extend(emptied);
-            self.release();
         }
+        self.release();
         Ok(())
     }
 
@@ -426,25 +361,29 @@ impl Log {
         }
         segment.extend(round.len() as u64);
         self.appended += round.len() as u64;
-        for (lag, mark) in marks.iter().enumerate() {
-            self.index.note(mark, self.next + lag as u64);
-        }
-        self.next += marks.len() as u64;
+        self.note(marks);
         round.clear();
         self.round = round;
         Ok(())
     }
 
-    /// Frees what was emptied, unless somebody is reading.
-    fn release(&mut self) {
-        if Arc::strong_count(&self.readers) > 1 {
-            return;
-        }
-        for segment in self.emptied.drain(..) {
-            self.free.push_back(Free {
-                number: segment.number,
-                len: segment.len,
-            });
+    /// Takes note of what was written at the end of the newest segment.
+    fn note(&mut self, marks: &[Mark]) {
+        for mark in marks {
+            let superseded = self.index.note(mark, self.next);
+            self.next += 1;
+            let newest = self.segments.back_mut();
+            if let Some(known) = newest.and_then(|it| it.known.as_mut()) {
+                *known += mark.weight();
+            }
+            for sequence in superseded.into_iter().flatten() {
+                // Nearly always of the newest segments.
+                let mut from_newest = self.segments.iter_mut().rev();
+                let holder = from_newest.find(|it| it.header.base <= sequence);
+                if let Some(known) = holder.and_then(|it| it.known.as_mut()) {
+                    *known -= 1;
+                }
+            }
         }
     }
 
@@ -472,22 +411,6 @@ impl Log {
         Ok(())
     }
 
-    /// Removes freed files that are too many or of an odd size. Only after a switch: by then a
-    /// durable header says that the log begins after them.
-    fn trim(&mut self) {
-        let usual = self.config.segment_bytes;
-        let mut kept = VecDeque::new();
-        for free in std::mem::take(&mut self.free) {
-            let is_wanted = free.len == usual && kept.len() < FREE_MAX;
-            if is_wanted || self.disk.remove(&segment::name(free.number)).is_err() {
-                kept.push_back(free);
-            } else {
-                self.file_bytes -= free.len;
-            }
-        }
-        self.free = kept;
-    }
-
     fn segment(
         &self,
         number: u64,
@@ -502,6 +425,7 @@ impl Log {
             header,
             life: header.life(self.salt),
             spans: Vec::new(),
+            known: Some(0),
         }
     }
 
