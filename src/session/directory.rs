@@ -34,6 +34,10 @@ struct Part {
 /// A member in the hand: its heartbeats need no look-up.
 ///
 /// It is of one session; when that is over, it is worth nothing any more.
+///
+/// It holds its places, not their numbers: a handle of 24 bytes that looks them up with each beat
+/// takes three times the instructions, so that fewer beats wait for memory at a time, and among a
+/// million members four times as long.
 #[derive(Clone, Debug)]
 pub struct SessionHandle {
     word: Held<MemberWord>,
