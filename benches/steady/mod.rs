@@ -1,7 +1,7 @@
 //! An engine with steady groups, made outside of what is timed.
 
 use takhin_coordinator::config::Config;
-use takhin_coordinator::engine::{Driving, Engine};
+use takhin_coordinator::engine::{Answer, Driving, Engine, Outcome};
 use takhin_coordinator::group::Joined;
 use takhin_coordinator::ids::{Generation, GroupId, MemberId};
 use takhin_coordinator::time::ManualClock;
@@ -82,14 +82,14 @@ impl Steady {
         self.engine.run_due();
         let joined: Vec<(GroupId, Joined)> = parked
             .into_iter()
-            .map(|(group, answer)| (group, answer.wait().expect("the join phase is over")))
+            .map(|(group, answer)| (group, self.wait(answer).expect("the join phase is over")))
             .collect();
         let syncs: Vec<_> = joined
             .iter()
             .map(|(group, joined)| self.engine.sync(sync(group, joined)))
             .collect();
         for sync in syncs {
-            sync.wait().expect("the leader synced too");
+            self.wait(sync).expect("the leader synced too");
         }
         self.members
             .extend(joined.into_iter().map(|(group, joined)| Member {
@@ -97,5 +97,17 @@ impl Steady {
                 id: joined.member,
                 generation: joined.generation,
             }));
+    }
+
+    /// Waits for an answer that does not hang on the clock; those of a crowd leave in portions, as
+    /// the engine is driven.
+    pub(crate) fn wait<T: Outcome>(&self, mut answer: Answer<T>) -> T {
+        loop {
+            match answer.now() {
+                Ok(outcome) => return outcome,
+                Err(pending) => answer = pending,
+            }
+            self.engine.run_due();
+        }
     }
 }

@@ -15,14 +15,14 @@ use crate::session::Directory;
 use crate::shard::{Driver, Limits, Quota, Shard, Shared, start_driver};
 use crate::time::{Clock, SystemClock};
 
-/// Who fires the timers.
+/// Who fires the timers, and does what else is due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Driving {
     /// A thread a shard, asleep until something is due.
     #[default]
     Threads,
     /// The host, by [`Engine::run_due`]: for simulations, tests and hosts with a loop of their
-    /// own.
+    /// own. Answers of a rebalance with many members leave by it too, a portion at a time.
     Host,
 }
 
@@ -90,7 +90,7 @@ impl Builder {
         self
     }
 
-    /// Who fires the timers.
+    /// Who fires the timers, and does what else is due.
     #[must_use]
     pub fn driving(mut self, driving: Driving) -> Self {
         self.driving = driving;

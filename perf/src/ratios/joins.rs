@@ -123,11 +123,11 @@ pub(crate) fn join_all(steady: &Steady, group: &GroupId, members: usize) -> Resu
     let refused = |refusal| Failure::new(format!("refused: {refusal:?}"));
     let mut syncs = Vec::with_capacity(members);
     for join in parked {
-        let joined = join.wait().map_err(|it| refused(it.refusal))?;
+        let joined = steady.wait(join).map_err(|it| refused(it.refusal))?;
         syncs.push(engine.sync(sync(group, &joined)));
     }
     for sync in syncs {
-        sync.wait().map_err(refused)?;
+        steady.wait(sync).map_err(refused)?;
     }
     Ok(())
 }
