@@ -46,7 +46,7 @@ impl Call<'_> {
         let outcome = member.heartbeat(beat.generation, beat.instance, self.now)?;
         if outcome.is_ok() {
             let repeats = &mut self.connection.repeats;
-            repeats.remember(self.frame, member, beat.generation);
+            repeats.remember(self.frame, member, beat.generation, self.now);
         }
         Some(outcome)
     }

@@ -10,7 +10,7 @@ use std::hash::BuildHasher;
 
 use crate::engine::MemberHandle;
 use crate::ids::Generation;
-use crate::time::Now;
+use crate::time::{Now, Tick};
 use crate::wire::{ApiKey, ErrorCode, heartbeat};
 
 /// The heartbeats of one connection, each by all of its frame that follows the correlation id.
@@ -26,6 +26,7 @@ struct Known {
     version: i16,
     member: MemberHandle,
     generation: Generation,
+    heard_at: Tick,
 }
 
 impl Repeats {
@@ -35,7 +36,7 @@ impl Repeats {
         let Some((head, rest)) = split(frame).filter(|_| !self.known.is_empty()) else {
             return false;
         };
-        let Some((at, _, known)) = self.known.get_full(rest) else {
+        let Some((at, _, known)) = self.known.get_full_mut(rest) else {
             return false;
         };
         if known.version != head.version {
@@ -45,6 +46,7 @@ impl Repeats {
             self.known.swap_remove_index(at);
             return false;
         }
+        known.heard_at = now.tick;
         heartbeat::append_reply(out, head.correlation_id, head.version, ErrorCode::NONE);
         true
     }
@@ -54,22 +56,33 @@ impl Repeats {
         frame.len() <= FRAME_BYTES_MAX
     }
 
-    /// Remembers a frame that was answered that all is well.
-    pub(super) fn remember(&mut self, frame: &[u8], member: MemberHandle, generation: Generation) {
+    /// Remembers a frame that was answered that all is well; where there are many, only in the
+    /// place of one that has not come for long.
+    pub(super) fn remember(
+        &mut self,
+        frame: &[u8],
+        member: MemberHandle,
+        generation: Generation,
+        now: Now,
+    ) {
         let Some((head, rest)) = split(frame).filter(|_| Self::has_room_for(frame)) else {
             return;
         };
         if self.known.len() == FRAMES_MAX {
-            // Any of them: in the order of their age none would be there when it comes again,
-            // where they come by turns and are one too many.
-            let any = self.known.hasher().hash_one(rest) % FRAMES_MAX as u64;
-            self.known
-                .swap_remove_index(usize::try_from(any).unwrap_or(0));
+            // Any of them is looked at: those that are of no use are found in time.
+            let any = self.known.hasher().hash_one((rest, now.tick.0)) % FRAMES_MAX as u64;
+            let any = usize::try_from(any).unwrap_or(0);
+            let heard_at = self.known.get_index(any).map(|(_, it)| it.heard_at);
+            if heard_at.is_some_and(|heard_at| now.tick < heard_at + KEPT_MS) {
+                return;
+            }
+            self.known.swap_remove_index(any);
         }
         let known = Known {
             version: head.version,
             member,
             generation,
+            heard_at: now.tick,
         };
         self.known.insert(rest.into(), known);
     }
@@ -96,5 +109,7 @@ fn split(frame: &[u8]) -> Option<(Head, &[u8])> {
 /// Frames that a connection keeps; a client has one, a proxy some. With [`FRAME_BYTES_MAX`] it is
 /// 24 KiB a connection at most.
 const FRAMES_MAX: usize = 64;
+/// A frame that came within that time keeps its place: some beats of Kafka's 3 seconds each.
+const KEPT_MS: u64 = 10_000;
 /// A longer heartbeat is read each time. Names of usual length make some 120 bytes.
 const FRAME_BYTES_MAX: usize = 256;
