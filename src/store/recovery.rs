@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::config::{Damage, OpenError, Quarantined, Repair, at};
 use super::disk::{Disk, DiskFile, read_full, read_whole};
-use super::frame::{Flags, Frame, Life, group_of};
+use super::frame::{Flags, Frame, HEAD, Life, group_of};
 use super::index::{Index, Keys, Mark};
 use super::segment::{self, Found, HEADER, Header, Segment, Span};
 use crate::journal::schema;
@@ -286,9 +286,16 @@ impl Reading<'_> {
         let mut first = None;
         let mut at = from;
         while at < bytes.len() {
-            let frame = Frame::parse(&bytes[at..], self.life).filter(|frame| {
-                frame.sequence > missing && self.limit.is_none_or(|limit| frame.sequence < limit)
-            });
+            let rest = &bytes[at..];
+            // A segment that was used before is full of what looks like a frame: most of it is
+            // told by its number, and only what may be one is read to its end.
+            let may_be = |frame: &Frame<'_>| {
+                frame.sequence > missing
+                    && self.limit.is_none_or(|limit| frame.sequence < limit)
+                    && frame.sequence - self.life.base <= (at / HEAD) as u64
+            };
+            let frame = Frame::parse_unchecked(rest, self.life).filter(may_be);
+            let frame = frame.and_then(|_| Frame::parse(rest, self.life));
             if let Some(frame) = frame {
                 first = first.or(Some(at));
                 if frame.write_began_at() > missing {
