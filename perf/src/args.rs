@@ -54,6 +54,8 @@ pub(crate) enum Load {
     Echo(EchoArgs),
     /// What each path costs beside what it cannot go below; takes minutes.
     Ratios(RatiosArgs),
+    /// What an operation costs while members, groups and offsets become more; with plots.
+    Growth(GrowthArgs),
     /// A fixed piece of work, for whoever counts its instructions or draws where they go.
     Instructions(InstructionsArgs),
 }
@@ -68,7 +70,11 @@ impl Load {
             Self::Memory(args) => args.json,
             Self::Fairness(args) => args.json,
             Self::Ratios(args) => args.json,
-            Self::Disturb(_) | Self::Echo(_) | Self::Compare(_) | Self::Instructions(_) => false,
+            Self::Disturb(_)
+            | Self::Echo(_)
+            | Self::Compare(_)
+            | Self::Growth(_)
+            | Self::Instructions(_) => false,
         }
     }
 }
@@ -266,6 +272,17 @@ pub(crate) struct RatiosArgs {
     /// Prints JSON instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The growth.
+#[derive(Flags, Debug)]
+pub(crate) struct GrowthArgs {
+    /// To a thousand instead of a million, to show that it can be measured.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Where the report goes: perf/results, or target/growth if it is a quick one.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// A fixed piece of work.

@@ -10,55 +10,22 @@ use bytes::Bytes;
 use hdrhistogram::Histogram;
 use takhin_coordinator::config::Config;
 use takhin_coordinator::engine::{Engine, Heartbeat, MemberHandle};
-use takhin_coordinator::group::{
-    Client, CommitPartition, CommitRequest, CommitTopic, JoinRequest, Protocol, SyncRequest,
-};
-use takhin_coordinator::ids::{Generation, GroupId, MemberId, TopicId, TopicName};
+use takhin_coordinator::group::{Client, JoinRequest, Protocol, SyncRequest};
+use takhin_coordinator::ids::{Generation, GroupId, MemberId};
 
 use crate::args::{By, InProcess};
 use crate::clock;
+use crate::commits::commit;
 use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::report::{Cpu, Errors, Report, as_f64, latencies, record};
 use crate::server::cpu_seconds;
+use crate::steady::Member;
 
 const GROUP_SIZE: u64 = 10;
 
 /// Heartbeats that are timed together.
 const BATCH: u64 = 1_000;
-
-/// A member of a group at rest.
-#[derive(Clone, Debug)]
-pub(crate) struct Member {
-    group: GroupId,
-    id: MemberId,
-    generation: Generation,
-}
-
-impl Member {
-    /// A commit of the same offset for that many partitions.
-    pub(crate) fn commit(&self, topic: &TopicName, partitions: i32, offset: i64) -> CommitRequest {
-        let partition = |partition| CommitPartition {
-            partition,
-            offset,
-            leader_epoch: -1,
-            metadata: "".into(),
-            committed_at: None,
-        };
-        CommitRequest {
-            group: self.group.clone(),
-            member: self.id.clone(),
-            instance: None,
-            generation: self.generation,
-            retention_ms: None,
-            topics: vec![CommitTopic {
-                topic: topic.clone(),
-                id: TopicId::ZERO,
-                partitions: (0..partitions).map(partition).collect(),
-            }],
-        }
-    }
-}
 
 /// What one thread has done.
 #[derive(Debug)]
@@ -347,14 +314,13 @@ fn beat_by_names(engine: &Engine, share: &[Member], burst: u64, stop: &AtomicBoo
 
 fn commit_all(engine: &Engine, share: &[Member], partitions: i32, stop: &AtomicBool) -> Done {
     let mut done = Done::new();
-    let topic = TopicName::from("orders");
     let mut members = share.iter().cycle();
     let mut offset = 0;
     // Relaxed: nothing is read because of it.
     while !stop.load(Ordering::Relaxed) {
         let Some(member) = members.next() else { break };
         offset += 1;
-        let request = member.commit(&topic, partitions, offset);
+        let request = commit(member, partitions, offset);
         let before = clock::now();
         let outcome = engine.commit(request).wait();
         record(&mut done.latency, clock::now().duration_since(before));

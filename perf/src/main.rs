@@ -8,6 +8,7 @@
 //! cargo run --release -p perf -- fairness
 //! cargo run --release -p perf -- in-process heartbeats --by names --members 1000000
 //! cargo run --release -p perf -- ratios
+//! cargo run --release -p perf -- growth
 //! cargo run --release -p perf -- store
 //! cargo run --release -p perf -- memory
 //! cargo run --release -p perf --features flamegraph -- in-process commits --flamegraph out.svg
@@ -29,11 +30,13 @@ mod echo;
 mod failure;
 mod fairness;
 mod figures;
+mod growth;
 mod in_process;
 mod instructions;
 mod load;
 mod machine;
 mod memory;
+mod plot;
 mod profile;
 mod ratios;
 mod report;
@@ -121,6 +124,7 @@ fn run(args: &Args) -> Result<String, Failure> {
         Load::Compare(args) => compare::run(args).map(|()| String::new()),
         Load::Echo(args) => echo::run(args).map(|()| String::new()),
         Load::Ratios(args) => ratios::run(args).map(|()| String::new()),
+        Load::Growth(args) => growth::run(args).map(|()| String::new()),
         Load::Instructions(args) => Ok(instructions::run(args)),
     }
 }

@@ -5,7 +5,7 @@
 //!     peers, in another order each round
 //!       start afresh -> first answer -> idle memory -> ten thousand groups' memory -> stop
 //!       start afresh -> closed loads, open loads, ten thousand groups, a crowd     -> stop
-//!   medians of the rounds -> table, goals (table), plots (plot), rounds as JSON
+//!   medians of the rounds -> table, goals (table), plots, rounds as JSON
 //! ```
 //!
 //! A load that a peer cannot do within its bound is a sentence in the table instead of a figure,
@@ -15,7 +15,6 @@ mod figures;
 mod goals;
 mod loads;
 mod peer;
-mod plot;
 mod plots;
 mod run;
 mod suite;

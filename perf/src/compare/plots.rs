@@ -2,8 +2,8 @@
 
 use super::figures::Figures;
 use super::loads::{CLOSED, GROUPS, GROWTH, MEMORY, OPEN, OPEN_CONNECTIONS, PERCENTILES};
-use super::plot::{Plot, Series};
 use super::run::Comparison;
+use crate::plot::{Plot, Series};
 
 /// A plot that is drawn.
 #[derive(Debug)]

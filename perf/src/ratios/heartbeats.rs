@@ -25,14 +25,7 @@ const BURST: usize = 16;
 const BEATS_PER_CHANGE: usize = 100;
 
 pub(super) fn rows(size: &Size) -> Result<Vec<Row>, Failure> {
-    let steady = Steady::new(size.members);
-    let beats = Beats::of(&steady);
-    let of = Members {
-        handles: beats.handles(&steady),
-        words: beats.order.iter().map(|_| CachePadded::default()).collect(),
-        steady,
-        beats,
-    };
+    let of = Members::new(size.members);
     let (turns, members) = (size.turns, size.members);
     Ok(vec![
         by_turns(
@@ -75,7 +68,7 @@ pub(super) fn rows(size: &Size) -> Result<Vec<Row>, Failure> {
 }
 
 /// Members at rest, their words as the floor has them, and the order in which they beat.
-struct Members {
+pub(crate) struct Members {
     steady: Steady,
     beats: Beats,
     handles: Vec<(MemberHandle, Generation)>,
@@ -87,6 +80,17 @@ fn assert_heard(answer: Answer<Result<(), Refusal>>) {
 }
 
 impl Members {
+    pub(crate) fn new(count: usize) -> Self {
+        let steady = Steady::new(count);
+        let beats = Beats::of(&steady);
+        Self {
+            handles: beats.handles(&steady),
+            words: beats.order.iter().map(|_| CachePadded::default()).collect(),
+            steady,
+            beats,
+        }
+    }
+
     fn count(&self) -> usize {
         self.words.len()
     }
@@ -100,7 +104,8 @@ impl Members {
         })
     }
 
-    fn store(&self) -> f64 {
+    /// Nanoseconds of a store to a random padded word.
+    pub(crate) fn store(&self) -> f64 {
         self.timed(|at, now| {
             // Relaxed: only the cost of the store is of interest.
             self.words[self.beats.order[at]].store(now.tick.0, Ordering::Relaxed);
@@ -113,7 +118,8 @@ impl Members {
         assert_eq!(black_box(heard), Some(Ok(())));
     }
 
-    fn by_handle(&self) -> f64 {
+    /// Nanoseconds of a heartbeat by handle.
+    pub(crate) fn by_handle(&self) -> f64 {
         self.timed(|at, now| self.beat_by_handle(at, now))
     }
 
@@ -139,11 +145,13 @@ impl Members {
         assert_heard(self.steady.engine.heartbeat_at(black_box(&beat), now));
     }
 
-    fn by_names(&self) -> f64 {
+    /// Nanoseconds of a heartbeat by names.
+    pub(crate) fn by_names(&self) -> f64 {
         self.timed(|at, now| self.beat_by_names(at, now))
     }
 
-    fn by_names_together(&self) -> f64 {
+    /// Nanoseconds of a heartbeat by names, of those that are asked together.
+    pub(crate) fn by_names_together(&self) -> f64 {
         let mut burst = Vec::with_capacity(BURST);
         self.timed(|at, now| {
             burst.push(self.beats.beat(at));
@@ -155,7 +163,12 @@ impl Members {
         })
     }
 
-    /// The same while a thread has a member of another group join or leave for each hundred beats.
+    /// Nanoseconds of a member of another group that joins and leaves again.
+    pub(crate) fn passing(&self, steps: usize) -> f64 {
+        ns_a_step(steps, |nth| pass_through(&self.steady.engine, nth as u64))
+    }
+
+    /// Nanoseconds of a heartbeat by names while a thread has a member of another group join or leave for each hundred beats.
     fn by_names_during_churn(&self) -> f64 {
         let (beaten, is_done) = (AtomicUsize::new(0), AtomicBool::new(false));
         std::thread::scope(|scope| {

@@ -27,8 +27,10 @@ use serde_json::{Value, json};
 use crate::args::RatiosArgs;
 use crate::failure::Failure;
 use crate::machine::Machine;
+pub(crate) use heartbeats::Members;
 pub(crate) use joins::join_all;
 use row::Row;
+pub(crate) use turns::ns_a_step;
 
 /// Rows that are measured together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]

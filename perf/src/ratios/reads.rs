@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use takhin_coordinator::config::Config;
 use takhin_coordinator::engine::Engine;
 use takhin_coordinator::group::{FetchRequest, ListRequest};
-use takhin_coordinator::ids::TopicName;
 
 use super::Size;
 use super::paced::p99_us;
 use super::row::{Goal, Row};
 use super::turns::by_turns;
 use crate::clock;
+use crate::commits::commit;
 use crate::failure::Failure;
 use crate::figures::median;
 use crate::in_process::form;
@@ -23,10 +23,9 @@ pub(super) fn rows(size: &Size) -> Result<Vec<Row>, Failure> {
         .build();
     let config = config.map_err(|error| Failure::new(error.to_string()))?;
     let engine = Engine::open(config).map_err(|error| Failure::new(error.to_string()))?;
-    let topic = TopicName::from("orders");
     let members = form(&engine, size.groups, 1)?;
     for member in &members {
-        let committed = engine.commit(member.commit(&topic, 1, 1)).wait();
+        let committed = engine.commit(commit(member, 1, 1)).wait();
         committed.map_err(|refusal| Failure::new(format!("a commit was refused: {refusal:?}")))?;
     }
     let mut seconds = Vec::new();

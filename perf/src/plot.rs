@@ -12,24 +12,24 @@ use std::fmt::Write as _;
 
 /// A series: its name, the class of its colour, and its points.
 #[derive(Clone, Debug)]
-pub(super) struct Series {
-    pub(super) name: String,
+pub(crate) struct Series {
+    pub(crate) name: String,
     /// 0 to 4, see [`STYLE`].
-    pub(super) colour: usize,
+    pub(crate) colour: usize,
     /// By place on the axis across; not all places need a value.
-    pub(super) values: Vec<Option<f64>>,
+    pub(crate) values: Vec<Option<f64>>,
 }
 
 /// What is drawn.
 #[derive(Clone, Debug)]
-pub(super) struct Plot {
-    pub(super) title: String,
+pub(crate) struct Plot {
+    pub(crate) title: String,
     /// What is along the lower edge, and the places on it.
-    pub(super) across: String,
-    pub(super) places: Vec<String>,
+    pub(crate) across: String,
+    pub(crate) places: Vec<String>,
     /// What is up the left edge.
-    pub(super) up: String,
-    pub(super) series: Vec<Series>,
+    pub(crate) up: String,
+    pub(crate) series: Vec<Series>,
 }
 
 const WIDTH: f64 = 860.0;
@@ -51,7 +51,7 @@ const STYLE: &str = "<style>
 </style>";
 
 impl Plot {
-    pub(super) fn bars(&self) -> String {
+    pub(crate) fn bars(&self) -> String {
         let mut svg = self.frame();
         let scale = self.scale();
         let slot = self.slot();
@@ -80,7 +80,7 @@ impl Plot {
         svg + "</svg>\n"
     }
 
-    pub(super) fn lines(&self) -> String {
+    pub(crate) fn lines(&self) -> String {
         let mut svg = self.frame();
         let scale = self.scale();
         let slot = self.slot();
