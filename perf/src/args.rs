@@ -149,6 +149,9 @@ pub(crate) struct WireArgs {
     /// How long the groups may take to form.
     #[arg(long, default_value_t = 60, value_parser = between(1, 3_600))]
     pub(crate) setup_seconds: u64,
+    /// The profiler.
+    #[command(flatten)]
+    pub(crate) profile: ProfileArgs,
     /// Prints JSON instead of a table.
     #[arg(long)]
     pub(crate) json: bool,

@@ -10,6 +10,7 @@ use crate::args::between;
 use crate::clock;
 use crate::failure::Failure;
 use crate::machine::Machine;
+use crate::profile::ProfileArgs;
 use crate::report::{Cpu, Report, as_f64};
 use crate::server::{Server, cpu_seconds, free_ports, resident_bytes};
 use crate::wire::Kind;
@@ -73,6 +74,9 @@ pub(crate) struct LoadArgs {
     /// The sessions of a mass kill.
     #[arg(long, default_value_t = 6_000)]
     session_ms: i32,
+    /// The profiler.
+    #[command(flatten)]
+    profile: ProfileArgs,
     /// Prints JSON instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
@@ -153,7 +157,7 @@ impl Target {
         let admin = format!("127.0.0.1:{port}");
         let mut settings = vec!["group.initial.rebalance.delay.ms=0".to_owned()];
         settings.extend_from_slice(&args.set);
-        let server = Server::spawn_with(&settings, &["--admin", &admin])?;
+        let server = Server::spawn_sampled(&args.profile, &settings, &["--admin", &admin])?;
         Ok(Self {
             address: server.address().to_owned(),
             admin: Some(admin),

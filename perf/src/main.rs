@@ -12,6 +12,7 @@
 //! cargo run --release -p perf -- store
 //! cargo run --release -p perf -- memory
 //! cargo run --release -p perf --features flamegraph -- in-process commits --flamegraph out.svg
+//! cargo run --release -p perf --features flamegraph -- load commit-flood --flamegraph out.svg
 //! ```
 //!
 //! Over the wire the load is *open*: each request has a moment at which it is to be sent, fixed
@@ -78,9 +79,18 @@ use wire::{Kind, open};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "flamegraph")]
+    if let Some(file) = std::env::var_os(profile::SERVES) {
+        return ended(profile::serve(file.as_ref()));
+    }
     let args = Args::parse();
-    match run(&args).and_then(|text| print(&text)) {
-        Ok(()) => ExitCode::SUCCESS,
+    let printed = run(&args).and_then(|text| print(&text));
+    ended(printed.map(|()| ExitCode::SUCCESS))
+}
+
+fn ended(outcome: Result<ExitCode, Failure>) -> ExitCode {
+    match outcome {
+        Ok(code) => code,
         Err(failure) => {
             // Nobody is left to tell if even that cannot be written.
             let _ = writeln!(std::io::stderr(), "perf: {failure}");

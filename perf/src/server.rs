@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::failure::Failure;
+use crate::profile::ProfileArgs;
 
 /// A server that we started; it ends with this value.
 #[derive(Debug)]
@@ -23,7 +24,8 @@ pub(crate) struct Server {
 pub(crate) struct Process(Child);
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
-const STOPS_WITHIN: Duration = Duration::from_secs(10);
+/// Some seconds of it for one who draws where its time went.
+const STOPS_WITHIN: Duration = Duration::from_secs(30);
 
 impl Server {
     /// Starts it on a free port of 127.0.0.1 and waits for the line that says where it listens.
@@ -36,8 +38,17 @@ impl Server {
 
     /// The same with more flags.
     pub(crate) fn spawn_with(settings: &[String], flags: &[&str]) -> Result<Self, Failure> {
-        let binary = binary()?;
-        let mut command = Command::new(&binary);
+        Self::spawn_sampled(&ProfileArgs::default(), settings, flags)
+    }
+
+    /// The same with a profiler around it, if one is asked for.
+    pub(crate) fn spawn_sampled(
+        profile: &ProfileArgs,
+        settings: &[String],
+        flags: &[&str],
+    ) -> Result<Self, Failure> {
+        let mut command = profile.server()?;
+        let program = command.get_program().to_string_lossy().into_owned();
         command.args(["serve", "--listen", "127.0.0.1:0"]);
         command.args(flags);
         command.args(["--set", "group.initial.rebalance.delay.ms=100"]);
@@ -48,8 +59,7 @@ impl Server {
             command.env("RUST_LOG", "warn");
         }
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-        let mut child =
-            child.map_err(|error| Failure::new(format!("{}: {error}", binary.display())))?;
+        let mut child = child.map_err(|error| Failure::new(format!("{program}: {error}")))?;
         let stdout = child.stdout.take();
         let mut server = Self {
             process: Process(child),
@@ -71,7 +81,7 @@ impl Server {
         });
         server.address = ready
             .recv_timeout(READY_WITHIN)
-            .map_err(|_| Failure::new(format!("{} did not get ready", binary.display())))?;
+            .map_err(|_| Failure::new(format!("{program} did not get ready")))?;
         Ok(server)
     }
 

@@ -168,7 +168,8 @@ impl Members {
         ns_a_step(steps, |nth| pass_through(&self.steady.engine, nth as u64))
     }
 
-    /// Nanoseconds of a heartbeat by names while a thread has a member of another group join or leave for each hundred beats.
+    /// Nanoseconds of a heartbeat by names while a thread has a member of another group join or
+    /// leave for each hundred beats.
     fn by_names_during_churn(&self) -> f64 {
         let (beaten, is_done) = (AtomicUsize::new(0), AtomicBool::new(false));
         std::thread::scope(|scope| {

@@ -86,7 +86,8 @@ impl Open {
 /// Forms the groups, runs the load, tells what it has shown.
 pub(crate) fn run(kind: Kind, args: &WireArgs) -> Result<Report, Failure> {
     let machine = Machine::look();
-    let server = args.spawn.then(|| Server::spawn(&args.set)).transpose()?;
+    let spawn = || Server::spawn_sampled(&args.profile, &args.set, &[]);
+    let server = args.spawn.then(spawn).transpose()?;
     let address = match (&server, &args.bootstrap) {
         (Some(server), _) => server.address().to_owned(),
         (None, Some(bootstrap)) => bootstrap.clone(),
