@@ -4,11 +4,11 @@
 //! order, with the time at which they were decided. `UPDATE_GOLDEN=1` writes the effects anew.
 //!
 //! ```text
-//! rules delay=0 max=2              first of all; also check=, retention=
+//! rules delay=0 max=2              first of all; also check=, retention=, refresh= (0 unless said)
 //! join a [new] [instance=i] [two-step] [old] [protocols=x,y] [type=t] [topics=t,u]
 //!        [session=ms] [rebalance=ms]     `new` forgets the id; `old`: before KIP-814
 //! sync a 1 [a=x b=y]     beat a 1 [instance=i]     leave a b ["" instance=i]
-//! commit [a 1] t/0=5 [keep=ms]     fetch [stable]     delete-offsets t/0     delete     describe
+//! commit [a 1] t/0=5 .. [keep=ms]   fetch [stable]     delete-offsets t/0     delete     describe
 //! stage [a 1] t/0=5 by=7/0         end commit|abort by=7/0        by: producer and epoch
 //! delete-topic t                   open by=7/0
 //! wait 3000     stall 5000     slow     settle ok|fail     restart     unload
@@ -79,7 +79,10 @@ impl<'a> Words<'a> {
 
 impl Script {
     fn new() -> Self {
-        let rules = Rules::default();
+        let rules = Rules {
+            offsets_refresh_ms: 0,
+            ..Rules::default()
+        };
         Self {
             stage: Stage::new(rules.clone()),
             rules,
@@ -170,6 +173,7 @@ impl Script {
             group_members_max: usize::try_from(words.number("max", 1_000)).unwrap(),
             offsets_retention_ms: words.number("retention", old.offsets_retention_ms),
             retention_check_interval_ms: natural("check", old.retention_check_interval_ms),
+            offsets_refresh_ms: words.number("refresh", 0),
             ..old
         };
         let mut stage = Stage::new(self.rules.clone());
@@ -243,17 +247,21 @@ impl Script {
 
     fn committing(&self, words: &Words<'_>) -> CommitRequest {
         let plain = words.plain();
-        let offset = words
+        // Of one topic.
+        let places = words
             .pairs()
-            .find_map(|(key, value)| Some((key.split_once('/')?, value)));
-        let ((topic, partition), offset) = offset.unwrap();
+            .filter_map(|(key, value)| Some((key.split_once('/')?, value)));
+        let mut topic = "";
+        let offsets: Vec<(i32, i64)> = places
+            .map(|((of, partition), offset)| {
+                topic = of;
+                (partition.parse().unwrap(), offset.parse().unwrap())
+            })
+            .collect();
         let mut request = CommitRequest {
             retention_ms: words.get("keep").map(|it| it.parse().unwrap()),
             instance: words.get("instance").map(Into::into),
-            ..committing(
-                "g",
-                &[(partition.parse().unwrap(), offset.parse().unwrap())],
-            )
+            ..committing("g", &offsets)
         };
         request.topics[0].topic = topic.into();
         if let [name, generation] = plain[..] {

@@ -146,6 +146,12 @@ settings! {
     "takhin.offsets.max" takhin_offsets_max: u64 = 20_000_000, 1..=u64::MAX;
     /// The most offsets of one group.
     "takhin.offsets.per.group.max" takhin_offsets_per_group_max: u32 = 1_000_000, 1..=u32::MAX;
+    /// A commit of what is stored already, metadata included, is answered and not written again
+    /// while what is stored is younger than so many milliseconds, or than the interval at which
+    /// expired offsets are removed if that is shorter; 0 writes each commit, as Kafka does.
+    /// Offsets that age from their commit expire so much later, never earlier. Consumers that
+    /// have nothing to read commit the same offsets every five seconds.
+    "takhin.offsets.refresh.ms" takhin_offsets_refresh_ms: i32 = 30_000, 0..=i32::MAX;
     /// The most transactional ids of the node; one more is refused until others expire.
     "takhin.transactional.ids.max" takhin_transactional_ids_max: u32 = 100_000, 1..=u32::MAX;
     /// The most requests of the node that wait for their answer at one time; at that number a

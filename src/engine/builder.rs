@@ -204,6 +204,8 @@ fn rules(config: &Config) -> Rules {
         offsets_retention_ms: i64::from(config.offsets_retention_minutes) * 60_000,
         retention_check_interval_ms: u64::try_from(config.offsets_retention_check_interval_ms)
             .unwrap_or(0),
+        offsets_refresh_ms: i64::from(config.takhin_offsets_refresh_ms)
+            .min(config.offsets_retention_check_interval_ms),
         group_offsets_max: config.takhin_offsets_per_group_max as usize,
         session_grace_after_load_ms: u64::try_from(config.session_grace_after_load_ms).unwrap_or(0),
     }

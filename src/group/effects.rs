@@ -114,13 +114,20 @@ pub enum Full {
 #[expect(missing_docs, reason = "the fields say what they are")]
 pub enum Note {
     GroupCreated,
-    GroupRemoved { phase: Phase },
-    PhaseChanged { from: Phase, to: Phase },
+    GroupRemoved {
+        phase: Phase,
+    },
+    PhaseChanged {
+        from: Phase,
+        to: Phase,
+    },
     RebalanceStarted(Cause),
     RebalanceCompleted,
     Expelled(Why),
     Refused(Full),
     OffsetsCommitted(usize),
+    /// Committed as they are stored, and not written again.
+    OffsetsRepeated(usize),
     OffsetsExpired(usize),
     OffsetsDeleted(usize),
 }

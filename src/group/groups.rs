@@ -103,6 +103,9 @@ pub struct Groups {
     pub(super) before: Before,
     /// Groups that were removed so far.
     pub(super) removals: u64,
+    /// The last entry that was settled has failed: it may be found after a restart, unless one
+    /// after it succeeds.
+    pub(super) in_doubt: bool,
 }
 
 impl Groups {
@@ -123,6 +126,7 @@ impl Groups {
             quarantine: Quarantine::default(),
             before: Before::default(),
             removals: 0,
+            in_doubt: false,
         }
     }
 
@@ -253,6 +257,7 @@ impl Groups {
             rules,
             stalls,
             before: &self.before,
+            in_doubt: self.in_doubt,
             now,
             fx,
         };

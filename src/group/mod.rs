@@ -45,6 +45,7 @@ mod quarantine;
 mod record;
 mod records;
 mod refused;
+mod repeats;
 mod reply;
 mod request;
 mod rest;

@@ -12,7 +12,7 @@ use super::request::{
     TopicDeletion,
 };
 use super::room;
-use super::row::Row;
+use super::row::{Row, Stored};
 use crate::error::Refusal;
 use crate::ids::{PartitionIndex, ProducerId, TopicId, TopicName};
 use crate::mutation;
@@ -35,19 +35,30 @@ impl Turn<'_> {
             self.arm_session(request.member.as_str());
         }
         let mut records = Records::with_capacity(room::asked(&request));
-        let group = &self.group.id;
-        let topics = self.commit_topics(request, &mut |topic, partition, value| {
+        let (mut new, mut repeated) = (0, 0);
+        let (this, may_repeat) = (&*self, self.may_repeat());
+        let topics = this.commit_topics(request, &mut |topic, partition, value| {
+            let row = this.group.facts.offsets.of_topic(topic.as_str());
+            let stored = row.map_or(Stored::Nothing, |row| row.compare(partition, &value));
+            if may_repeat && this.is_repeat(stored, &value) {
+                repeated += 1;
+                return;
+            }
+            // What is being removed may be gone when this is settled.
+            new += usize::from(stored == Stored::Nothing || this.group.removals > 0);
             records.push(Record::Offset {
-                group: group.clone(),
+                group: this.group.id.clone(),
                 topic: topic.clone(),
                 partition,
                 value: Some(value),
             });
         });
+        if repeated > 0 {
+            self.note(Note::OffsetsRepeated(repeated));
+        }
         if records.is_empty() {
             return self.reply(to, Reply::Commit(Ok(topics)));
         }
-        let new = self.group.new_offsets_of(&records);
         if !self.group.facts.pending.is_empty() {
             self.group.overtake_all(&mut records);
         }

@@ -63,11 +63,17 @@ impl Turn<'_> {
         let from = match (value.expires_at, ages) {
             (Some(at), _) => return Some(at),
             (None, Ages::FromEmpty(since)) => since,
-            (None, Ages::FromCommit | Ages::Never) => value.committed_at,
+            (None, Ages::FromCommit | Ages::Never) => self.repeated_until(value),
         };
         Some(WallMs(
             from.0.saturating_add(self.rules.offsets_retention_ms),
         ))
+    }
+
+    /// When that offset may have been committed again without being written.
+    fn repeated_until(&self, value: &OffsetValue) -> WallMs {
+        let refresh_ms = self.rules.offsets_refresh_ms;
+        WallMs(value.committed_at.0.saturating_add(refresh_ms))
     }
 
     /// The first moment at which something of the group expires; the past if something has, and
@@ -106,7 +112,7 @@ impl Turn<'_> {
             Record::Offset {
                 value: Some(value), ..
             } => {
-                let aged = WallMs(value.committed_at.0.saturating_add(retention_ms));
+                let aged = WallMs(self.repeated_until(value).0.saturating_add(retention_ms));
                 Some(value.expires_at.unwrap_or(aged))
             }
             Record::Offset { value: None, .. } | Record::Pending { .. } | Record::Group { .. } => {

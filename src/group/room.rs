@@ -107,20 +107,6 @@ impl Group {
         };
         request.topics.iter().map(new_of).sum()
     }
-
-    /// The same for the records of a commit.
-    pub(super) fn new_offsets_of(&self, records: &[Record]) -> usize {
-        if self.removals > 0 {
-            return records.len();
-        }
-        let is_new = |record: &&Record| match record {
-            Record::Offset {
-                topic, partition, ..
-            } => !self.facts.offsets.contains(topic.as_str(), *partition),
-            Record::Pending { .. } | Record::Group { .. } => false,
-        };
-        records.iter().filter(is_new).count()
-    }
 }
 
 /// The partitions of a commit.

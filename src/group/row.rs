@@ -49,6 +49,15 @@ struct Rare {
     topic_id: TopicId,
 }
 
+/// What is stored, beside what is to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stored {
+    Nothing,
+    Else,
+    /// The same but for the time: since when.
+    Same(WallMs),
+}
+
 impl Row {
     pub(super) fn is_empty(&self) -> bool {
         self.blocks.is_empty()
@@ -65,6 +74,39 @@ impl Row {
         let block = self.blocks.get(&block)?;
         let slot = (block.present & bit != 0).then(|| block.slots[block.rank(bit)])?;
         Some(self.value(partition, slot))
+    }
+
+    /// What a partition has, beside what it is to have.
+    pub(super) fn compare(&self, partition: PartitionIndex, with: &OffsetValue) -> Stored {
+        let (block, bit) = place(partition);
+        let block = self.blocks.get(&block);
+        let Some(block) = block.filter(|block| block.present & bit != 0) else {
+            return Stored::Nothing;
+        };
+        let slot = block.slots[block.rank(bit)];
+        if whole(slot.offset) != with.offset
+            || slot.leader_epoch != with.leader_epoch
+            || !self.is_rarity(partition, with)
+        {
+            return Stored::Else;
+        }
+        Stored::Same(WallMs(whole(slot.committed_at)))
+    }
+
+    /// Whether what few offsets have is the same.
+    fn is_rarity(&self, partition: PartitionIndex, value: &OffsetValue) -> bool {
+        match self.rare.get(&partition) {
+            Some(rare) => {
+                rare.topic_id == value.topic_id
+                    && rare.expires_at == value.expires_at
+                    && rare.metadata == value.metadata
+            }
+            None => !self.is_rare(value),
+        }
+    }
+
+    fn is_rare(&self, value: &OffsetValue) -> bool {
+        !value.metadata.is_empty() || value.expires_at.is_some() || value.topic_id != self.topic_id
     }
 
     /// Sets an offset; whether there was none.
@@ -121,10 +163,7 @@ impl Row {
     }
 
     fn set_rare(&mut self, partition: PartitionIndex, value: &OffsetValue) {
-        let is_rare = !value.metadata.is_empty()
-            || value.expires_at.is_some()
-            || value.topic_id != self.topic_id;
-        if !is_rare {
+        if !self.is_rare(value) {
             self.rare.remove(&partition);
             return;
         }
@@ -253,10 +292,26 @@ mod tests {
             )
     }
 
+    fn compare(held: Option<&OffsetValue>, with: &OffsetValue) -> Stored {
+        let Some(held) = held else {
+            return Stored::Nothing;
+        };
+        let at_that_time = OffsetValue {
+            committed_at: held.committed_at,
+            ..with.clone()
+        };
+        if *held == at_that_time {
+            Stored::Same(held.committed_at)
+        } else {
+            Stored::Else
+        }
+    }
+
     proptest! {
         #[test]
         fn a_row_behaves_as_a_map_of_whole_values(
             steps in prop::collection::vec((partitions(), prop::option::of(values())), 0..300),
+            other in values(),
         ) {
             let mut row = Row::default();
             let mut map = BTreeMap::new();
@@ -271,6 +326,7 @@ mod tests {
                 let held = row.get(partition);
                 prop_assert_eq!(held.as_ref(), map.get(&partition));
                 prop_assert_eq!(row.contains(partition), map.contains_key(&partition));
+                prop_assert_eq!(row.compare(partition, &other), compare(held.as_ref(), &other));
                 prop_assert_eq!(row.is_empty(), map.is_empty());
             }
             let all: Vec<_> = row.iter().collect();

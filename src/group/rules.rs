@@ -17,6 +17,9 @@ pub struct Rules {
     pub offsets_retention_ms: i64,
     /// `offsets.retention.check.interval.ms`: the pace at which expiry is looked for.
     pub retention_check_interval_ms: u64,
+    /// `takhin.offsets.refresh.ms`: how old what is stored may be for a commit that repeats it not
+    /// to be written, and how much later than that offsets expire that age from their commit.
+    pub offsets_refresh_ms: i64,
     /// Committed offsets in one group; a commit beyond it is refused as overloaded.
     pub group_offsets_max: usize,
     /// `session.grace.after.load.ms`: how long each member may be silent after a load at least.
@@ -39,6 +42,7 @@ impl Default for Rules {
             offset_metadata_length_max: 4_096,
             offsets_retention_ms: 10_080 * 60_000,
             retention_check_interval_ms: 600_000,
+            offsets_refresh_ms: 30_000,
             group_offsets_max: 1_000_000,
             session_grace_after_load_ms: 10_000,
         }

@@ -31,6 +31,7 @@ impl Groups {
                 self.apply_near(entry.group, record, now);
             }
         }
+        self.in_doubt = outcome.is_err();
         let removes_offsets = entry.removes_offsets();
         let changes_pending = entry.changes_pending();
         let (key, then) = (entry.group, entry.then);

@@ -25,6 +25,8 @@ pub struct ShardMetrics {
     pub rebalances_completed: Counter,
     /// Partitions whose offset was committed.
     pub offset_commits: Counter,
+    /// Those of them that said what was stored already, and were not written.
+    pub offset_commits_repeated: Counter,
     /// Offsets that expired (KIP-211).
     pub offset_expirations: Counter,
     /// Offsets that were deleted by request or with their group.

@@ -151,6 +151,15 @@ impl Metrics {
         let commits = self.counter(|shard| &shard.offset_commits);
         let help = "Partitions whose offset was committed.";
         one(f, "takhin_offset_commits_total", "counter", help, commits)?;
+        let repeated = self.counter(|shard| &shard.offset_commits_repeated);
+        let help = "Partitions whose commit said what was stored already, and was not written.";
+        one(
+            f,
+            "takhin_offset_commits_repeated_total",
+            "counter",
+            help,
+            repeated,
+        )?;
         let expired = self.counter(|shard| &shard.offset_expirations);
         let help = "Offsets that expired.";
         one(

@@ -192,6 +192,8 @@ pub(super) struct Turn<'t> {
     pub(super) rules: &'t Rules,
     pub(super) stalls: &'t Stalls,
     pub(super) before: &'t Before,
+    /// A write of the shard failed, and a restart may find it after all.
+    pub(super) in_doubt: bool,
     pub(super) now: Now,
     pub(super) fx: &'t mut Vec<Effect>,
 }
