@@ -1,8 +1,10 @@
-//! A shard's loop run by its submitters against its floor: an uncontended `try_lock`.
+//! A shard's loop run by its submitters against its floors: an uncontended `try_lock`, and an
+//! addition of both cores to one word.
 //!
 //! `cargo bench --bench mailbox`
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use criterion::measurement::{Measurement, WallTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -52,6 +54,20 @@ fn one_submitter(c: &mut Criterion) {
 fn two_submitters(c: &mut Criterion) {
     let mut group = c.benchmark_group("mailbox, two submitters");
     group.throughput(Throughput::Elements(2));
+    // Relaxed: only what the line costs that both cores want is of interest.
+    let sum = AtomicU64::new(0);
+    group.bench_function("floor: an addition each to one word", |b| {
+        b.iter_custom(|iterations| {
+            let begun = WallTime.start();
+            std::thread::scope(|scope| {
+                for _ in 0..2 {
+                    let add = |_| _ = sum.fetch_add(1, Ordering::Relaxed);
+                    scope.spawn(move || (0..iterations).for_each(add));
+                }
+            });
+            WallTime.end(begun)
+        });
+    });
     let shard = shard();
     group.bench_function("submit and run, one event each", |b| {
         b.iter_custom(|iterations| {

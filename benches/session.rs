@@ -1,13 +1,16 @@
 //! The parts of a heartbeat, each alone: the word in the hand, the directory one by one and in
 //! batches, and what opening and closing a session costs its shard.
 //!
-//! `cargo bench --bench session`; the floors are in `benches/heartbeat.rs`.
+//! `cargo bench --bench session`; more floors are in `benches/heartbeat.rs`.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use crossbeam_utils::CachePadded;
 use takhin_coordinator::ids::{Generation, ShardId};
 use takhin_coordinator::session::{
     BeaconId, Beat, Directory, Phase, Registrar, SessionHandle, SessionId, Verdict,
@@ -102,12 +105,39 @@ fn shuffled(count: usize) -> Vec<usize> {
     order
 }
 
+/// What a beat cannot do without, and what a map of names that one thread has to itself costs.
+fn floors(c: &mut Criterion, label: &str, members: usize) {
+    let mut group = c.benchmark_group(label);
+    group.throughput(Throughput::Elements(1));
+    let order = shuffled(members);
+    let mut at = 0;
+    let words: Vec<CachePadded<AtomicU64>> = order.iter().map(|_| CachePadded::default()).collect();
+    group.bench_function("floor: store to a random padded word", |b| {
+        b.iter(|| {
+            at = (at + 1) % members;
+            words[order[at]].store(black_box(at) as u64, Ordering::Relaxed);
+        });
+    });
+    drop(words);
+    let mut map: HashMap<_, _> = order.iter().map(|n| (names_of(*n), *n)).collect();
+    group.bench_function("floor: names out of a map and into it", |b| {
+        b.iter(|| {
+            at = (at + 1) % members;
+            let names = names_of(order[at]);
+            let number = map.remove(&names);
+            map.insert(names, number.unwrap_or_default());
+        });
+    });
+    group.finish();
+}
+
 fn sessions(c: &mut Criterion) {
     for (label, members) in [
         ("session of 1k", 1_000),
         ("session of 100k", 100_000),
         ("session of 1M", 1_000_000),
     ] {
+        floors(c, label, members);
         let mut node = Node::new(members);
         let mut group = c.benchmark_group(label);
         group.throughput(Throughput::Elements(1));

@@ -161,6 +161,8 @@ fn carrying(c: &mut Criterion) {
     };
     let mut group = c.benchmark_group(format!("64 commits beside {count} offsets"));
     group.throughput(Throughput::Elements(64));
+    let mut bare = Bare::new(&place("bare-carrying"));
+    group.bench_function("floor: a bare log", |b| b.iter(|| bare.commit(64)));
     for (name, sizes) in [("nothing carried", ample), ("carried along", tight)] {
         let engine = engine_of(journal_of(&place("carrying"), sizes));
         fill(&engine, count);
