@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::batch::Batch;
 use super::budget::Resources;
+use super::changes::Changes;
 use super::config::TopicsConfig;
 use super::disk::{Flusher, OpenError, Store};
 use super::durable::Durable;
@@ -32,6 +33,7 @@ pub struct Topics {
     flusher: Option<Flusher>,
     config: TopicsConfig,
     registry: Arc<Shared<Registry>>,
+    pub(super) changes: Changes,
     resources: Resources,
     sessions: Arc<Lock<Sessions>>,
     ids: Arc<ProducerIds>,
@@ -70,6 +72,7 @@ impl Topics {
         Self {
             flusher: None,
             registry: Arc::new(Shared::new(registry)),
+            changes: Changes::default(),
             resources,
             sessions: Arc::new(Lock::new(sessions)),
             ids: Arc::new(ids),
@@ -139,6 +142,7 @@ impl Topics {
         let registry = &mut *self.registry.write();
         let created = registry.create(new, &self.config, &self.resources, validate_only)?;
         if !validate_only {
+            self.changes.note();
             // Before anybody can see the topic: so no batch is durable before it.
             self.resources.catalog_changed();
         }
@@ -181,6 +185,7 @@ impl Topics {
         self.refuse_internal(key)?;
         let registry = &mut *self.registry.write();
         let topic = registry.remove(key)?;
+        self.changes.note();
         topic.close();
         if let Some(store) = &self.resources.disk {
             store.topic_removed(&topic);
@@ -211,6 +216,7 @@ impl Topics {
         let registry = &mut *self.registry.write();
         let grown = registry.grow(key, total, replicas, &self.config, resources)?;
         if !validate_only {
+            self.changes.note();
             self.resources.catalog_changed();
         }
         Ok(grown)

@@ -32,6 +32,7 @@
 mod admission;
 mod batch;
 mod budget;
+mod changes;
 mod config;
 mod disk;
 mod durable;

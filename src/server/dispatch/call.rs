@@ -3,11 +3,13 @@
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use super::known_topics::Named;
 use super::topic_errors::Refused;
 use super::{Broker, Remembered};
 use crate::engine::{Answer, Outcome};
 use crate::server::service::{Answer as Later, Handled};
 use crate::time::Now;
+use crate::topics::TopicSummary;
 use crate::wire::codec::DecodeError;
 use crate::wire::header::{RequestHeader, ResponseHeader};
 use crate::wire::{ApiKey, Message, Writer};
@@ -96,6 +98,11 @@ impl Call<'_> {
             tracing::debug!(%api, "a connection is closed: a request names {named} things");
         }
         named > max
+    }
+
+    /// The topic, if it exists.
+    pub(super) fn find_topic(&mut self, named: Named<'_>) -> Option<TopicSummary> {
+        self.connection.topics.find(&self.broker.topics, named)
     }
 
     /// Appends a response that is known at once.

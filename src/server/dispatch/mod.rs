@@ -13,6 +13,7 @@ mod endings;
 mod fetch;
 mod fetched;
 mod groups;
+mod known_topics;
 mod large;
 mod list_offsets;
 mod members;
@@ -45,6 +46,7 @@ use crate::txn::Coordinator;
 use crate::wire::{ApiKey, HeaderError, RequestHeader};
 use call::Call;
 use fetched::FetchedBytes;
+use known_topics::KnownTopics;
 use large::LargeRequests;
 pub use offsets_topic::OffsetsTopic;
 use repeats::Repeats;
@@ -77,6 +79,7 @@ pub struct Remembered {
     local: SocketAddr,
     /// Heartbeats of this connection that may come again.
     repeats: Repeats,
+    topics: KnownTopics,
 }
 
 impl Broker {
@@ -141,6 +144,7 @@ impl Service for Broker {
             host: format!("/{}", peer.remote.ip()).into(),
             local: peer.local,
             repeats: Repeats::default(),
+            topics: KnownTopics::default(),
         }
     }
 

@@ -2,7 +2,6 @@
 //! coordinator.
 
 use crate::ids::{TopicId, TopicName};
-use crate::topics::TopicSummary;
 use crate::wire::ErrorCode;
 
 /// A topic of a response: its partitions with their codes.
@@ -79,15 +78,12 @@ impl Rows {
     }
 }
 
-/// What is wrong with a partition before the coordinator is asked.
-pub(super) fn known(
-    topic: Option<&TopicSummary>,
-    index: i32,
-    unknown: ErrorCode,
-) -> Option<ErrorCode> {
-    match topic {
+/// What is wrong with a partition before the coordinator is asked, of a topic with so many; `None`:
+/// there is no such topic.
+pub(super) fn known(count: Option<i32>, index: i32, unknown: ErrorCode) -> Option<ErrorCode> {
+    match count {
         None => Some(unknown),
-        Some(topic) if (0..topic.partitions).contains(&index) => None,
+        Some(count) if (0..count).contains(&index) => None,
         Some(_) => Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
     }
 }

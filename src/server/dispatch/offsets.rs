@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::call::{Call, Head};
+use super::known_topics::Named;
 use super::offset_rows::{Rows, known};
 use crate::engine::{
     CommitPartition, CommitRequest, CommitResult, CommitTopic, FetchRequest, FetchResult,
@@ -35,7 +36,7 @@ impl Call<'_> {
         let mut rows = Rows::default();
         let mut asked = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
-            let commit = commit_topic(&self.broker.topics, topic, version, &mut rows);
+            let commit = self.commit_topic(topic, &mut rows);
             if !commit.partitions.is_empty() {
                 let indexes = commit.partitions.iter().map(|it| it.partition);
                 rows.ask(&commit.topic, commit.id, indexes);
@@ -60,17 +61,54 @@ impl Call<'_> {
         }))
     }
 
+    fn commit_topic(
+        &mut self,
+        topic: &OffsetCommitRequestTopic<'_>,
+        rows: &mut Rows,
+    ) -> CommitTopic {
+        let (named, unknown) = if self.header.version >= 10 {
+            (Named::Id(topic.topic_id), ErrorCode::UNKNOWN_TOPIC_ID)
+        } else {
+            let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+            (Named::Name(topic.name), unknown)
+        };
+        let found = self.find_topic(named);
+        let partition_count = found.as_ref().map(|it| it.partitions);
+        let (name, id) = match found {
+            Some(found) => (found.name, found.id),
+            None => (topic.name.into(), topic.topic_id),
+        };
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for partition in &topic.partitions {
+            let index = partition.partition_index;
+            if let Some(code) = known(partition_count, index, unknown) {
+                rows.refuse(&name, id, index, code);
+                continue;
+            }
+            let at = partition.commit_timestamp;
+            partitions.push(CommitPartition {
+                partition: index,
+                offset: partition.committed_offset,
+                leader_epoch: partition.committed_leader_epoch,
+                metadata: partition.committed_metadata.unwrap_or_default().into(),
+                committed_at: (at != -1).then_some(WallMs(at)),
+            });
+        }
+        CommitTopic {
+            topic: name,
+            id,
+            partitions,
+        }
+    }
+
     pub(super) fn offset_fetch(&mut self) -> Result<Handled, DecodeError> {
         let version = self.header.version;
         let request = OffsetFetchRequest::decode(self.body, version)?;
         if version <= 7 {
             return Ok(self.fetch_one(&request));
         }
-        let groups: Arc<[FetchRows]> = request
-            .groups
-            .iter()
-            .map(|group| FetchRows::of(&self.broker.topics, group, version))
-            .collect();
+        let groups = request.groups.iter();
+        let groups: Arc<[FetchRows]> = groups.map(|group| self.fetch_rows(group)).collect();
         let require_stable = request.require_stable;
         let (engine, asked) = (self.broker.engine.clone(), Arc::clone(&groups));
         let asks = (0..groups.len()).map(move |at| {
@@ -95,6 +133,24 @@ impl Call<'_> {
                 write_fetched(&groups, &outcomes, &topics, head, out)
             }),
         )
+    }
+
+    fn fetch_rows(&mut self, group: &OffsetFetchRequestGroup<'_>) -> FetchRows {
+        let rows = group.topics.as_ref().map(|asked| {
+            let rows = asked.iter().map(|topic| {
+                let name = if self.header.version >= 10 {
+                    self.find_topic(Named::Id(topic.topic_id)).map(|it| it.name)
+                } else {
+                    Some(topic.name.into())
+                };
+                (name, topic.topic_id, topic.partition_indexes.clone())
+            });
+            rows.collect()
+        });
+        FetchRows {
+            group: group.group_id.to_owned(),
+            topics: rows,
+        }
     }
 
     fn fetch_one(&mut self, request: &OffsetFetchRequest<'_>) -> Handled {
@@ -124,16 +180,17 @@ impl Call<'_> {
         let mut rows = Rows::default();
         let mut asked = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
-            let name = TopicName::from(topic.name);
-            let found = self
-                .broker
-                .topics
-                .describe(&TopicKey::Name(name.clone()))
-                .ok();
+            let found = self.find_topic(Named::Name(topic.name));
+            let partition_count = found.as_ref().map(|it| it.partitions);
+            let name = found.map_or_else(|| topic.name.into(), |it| it.name);
             let mut open = Vec::new();
             for partition in &topic.partitions {
                 let index = partition.partition_index;
-                match known(found.as_ref(), index, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) {
+                match known(
+                    partition_count,
+                    index,
+                    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                ) {
                     Some(code) => rows.refuse(&name, TopicId::ZERO, index, code),
                     None => open.push(index),
                 }
@@ -154,48 +211,6 @@ impl Call<'_> {
         Ok(self.answer(answer, |outcome, head, out| {
             write_deleted(rows, outcome, head, out)
         }))
-    }
-}
-
-fn commit_topic(
-    topics: &Topics,
-    topic: &OffsetCommitRequestTopic<'_>,
-    version: i16,
-    rows: &mut Rows,
-) -> CommitTopic {
-    let (key, unknown) = if version >= 10 {
-        (TopicKey::Id(topic.topic_id), ErrorCode::UNKNOWN_TOPIC_ID)
-    } else {
-        (
-            TopicKey::Name(topic.name.into()),
-            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-        )
-    };
-    let found = topics.describe(&key).ok();
-    let (name, id) = match &found {
-        Some(found) => (found.name.clone(), found.id),
-        None => (topic.name.into(), topic.topic_id),
-    };
-    let mut partitions = Vec::with_capacity(topic.partitions.len());
-    for partition in &topic.partitions {
-        let index = partition.partition_index;
-        if let Some(code) = known(found.as_ref(), index, unknown) {
-            rows.refuse(&name, id, index, code);
-            continue;
-        }
-        let at = partition.commit_timestamp;
-        partitions.push(CommitPartition {
-            partition: index,
-            offset: partition.committed_offset,
-            leader_epoch: partition.committed_leader_epoch,
-            metadata: partition.committed_metadata.unwrap_or_default().into(),
-            committed_at: (at != -1).then_some(WallMs(at)),
-        });
-    }
-    CommitTopic {
-        topic: name,
-        id,
-        partitions,
     }
 }
 
@@ -302,27 +317,6 @@ struct FetchRows {
 }
 
 impl FetchRows {
-    fn of(topics: &Topics, group: &OffsetFetchRequestGroup<'_>, version: i16) -> Self {
-        let resolve = |name: &str, id: TopicId| match version {
-            10.. => topics
-                .describe(&TopicKey::Id(id))
-                .ok()
-                .map(|topic| topic.name),
-            _ => Some(name.into()),
-        };
-        let rows = group.topics.as_ref().map(|asked| {
-            let rows = asked.iter().map(|topic| {
-                let name = resolve(topic.name, topic.topic_id);
-                (name, topic.topic_id, topic.partition_indexes.clone())
-            });
-            rows.collect()
-        });
-        Self {
-            group: group.group_id.to_owned(),
-            topics: rows,
-        }
-    }
-
     fn asked(&self) -> Option<Vec<FetchTopic>> {
         let topics = self.topics.as_ref()?;
         let asked = topics.iter().filter_map(|(name, _, partitions)| {

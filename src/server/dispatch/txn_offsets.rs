@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::call::{Call, Head};
+use super::known_topics::Named;
 use super::offset_rows::{Rows, known};
 use super::transactions::coordinator_code;
 use crate::engine::{CommitPartition, CommitRequest, CommitResult, CommitTopic, Producer};
 use crate::error::Refusal;
 use crate::ids::{Generation, GroupId, TransactionalId};
 use crate::server::service::Handled;
-use crate::topics::{TopicKey, Topics};
 use crate::txn::{self, TxnError};
 use crate::wire::ErrorCode;
 use crate::wire::codec::{DecodeError, Message};
@@ -25,7 +25,7 @@ impl Call<'_> {
         let mut rows = Rows::default();
         let mut asked = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
-            let commit = staged_topic(&self.broker.topics, topic, version, &mut rows);
+            let commit = self.staged_topic(topic, &mut rows);
             if !commit.partitions.is_empty() {
                 let indexes = commit.partitions.iter().map(|it| it.partition);
                 rows.ask(&commit.topic, commit.id, indexes);
@@ -73,6 +73,45 @@ impl Call<'_> {
         }))
     }
 
+    fn staged_topic(
+        &mut self,
+        topic: &TxnOffsetCommitRequestTopic<'_>,
+        rows: &mut Rows,
+    ) -> CommitTopic {
+        let (named, unknown) = if self.header.version >= 6 {
+            (Named::Id(topic.topic_id), ErrorCode::UNKNOWN_TOPIC_ID)
+        } else {
+            let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+            (Named::Name(topic.name), unknown)
+        };
+        let found = self.find_topic(named);
+        let partition_count = found.as_ref().map(|it| it.partitions);
+        let (name, id) = match found {
+            Some(found) => (found.name, found.id),
+            None => (topic.name.into(), topic.topic_id),
+        };
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for partition in &topic.partitions {
+            let index = partition.partition_index;
+            if let Some(code) = known(partition_count, index, unknown) {
+                rows.refuse(&name, id, index, code);
+                continue;
+            }
+            partitions.push(CommitPartition {
+                partition: index,
+                offset: partition.committed_offset,
+                leader_epoch: partition.committed_leader_epoch,
+                metadata: partition.committed_metadata.unwrap_or_default().into(),
+                committed_at: None,
+            });
+        }
+        CommitTopic {
+            topic: name,
+            id,
+            partitions,
+        }
+    }
+
     /// From version 5 on the group is added by the request itself, in transactions of version 2
     /// (KIP-890).
     fn add_group(
@@ -108,47 +147,6 @@ fn transaction_code(error: TxnError, version: i16) -> ErrorCode {
         return ErrorCode::INVALID_TXN_STATE;
     }
     coordinator_code(error, false)
-}
-
-fn staged_topic(
-    topics: &Topics,
-    topic: &TxnOffsetCommitRequestTopic<'_>,
-    version: i16,
-    rows: &mut Rows,
-) -> CommitTopic {
-    let (key, unknown) = if version >= 6 {
-        (TopicKey::Id(topic.topic_id), ErrorCode::UNKNOWN_TOPIC_ID)
-    } else {
-        (
-            TopicKey::Name(topic.name.into()),
-            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-        )
-    };
-    let found = topics.describe(&key).ok();
-    let (name, id) = match &found {
-        Some(found) => (found.name.clone(), found.id),
-        None => (topic.name.into(), topic.topic_id),
-    };
-    let mut partitions = Vec::with_capacity(topic.partitions.len());
-    for partition in &topic.partitions {
-        let index = partition.partition_index;
-        if let Some(code) = known(found.as_ref(), index, unknown) {
-            rows.refuse(&name, id, index, code);
-            continue;
-        }
-        partitions.push(CommitPartition {
-            partition: index,
-            offset: partition.committed_offset,
-            leader_epoch: partition.committed_leader_epoch,
-            metadata: partition.committed_metadata.unwrap_or_default().into(),
-            committed_at: None,
-        });
-    }
-    CommitTopic {
-        topic: name,
-        id,
-        partitions,
-    }
 }
 
 /// Old versions are told what their clients know: up to 5 not that a group may be missing, up to
