@@ -11,11 +11,11 @@ pub(super) struct Print {
 }
 
 impl Print {
-    /// The part that finds the bucket.
+    /// The part that finds the bucket; never 0.
     #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
     #[inline]
     pub(super) fn tag(self) -> u32 {
-        self.low as u32
+        (self.low as u32).max(1)
     }
 }
 
@@ -25,8 +25,9 @@ impl Print {
 /// without knowledge of the keys, the keys for which both have one print are fewer than one in
 /// 2^92. It is NH of UMAC (RFC 4418, Black and others 1999) over 64-bit words, in two passes whose
 /// keys are shifted against each other: each pass meets with at most 2^-64. What it gives is
-/// folded by multiply-shift (Dietzfelbinger 1996) to 64 bits in the first pass and to 32 in the
-/// second, 2^-63 and 2^-31. Nobody is told a print, so nobody can choose names by it.
+/// folded, together with the lengths of the names, by multiply-shift (Dietzfelbinger 1996) to 64
+/// bits in the first pass and to 32 in the second, 2^-63 and 2^-31. Nobody is told a print, so
+/// nobody can choose names by it.
 ///
 /// That is why prints are compared where names would be: names lie in memory of their own, and
 /// to look at them costs more than all the rest of a heartbeat.
@@ -34,16 +35,19 @@ impl Print {
 /// The keys are drawn by the standard library's keyed hash, whose own key is the operating
 /// system's randomness.
 pub(super) struct Prints {
-    words: Box<[u64; WORDS]>,
+    /// For each block a pair, and one more by which the second pass is shifted.
+    pairs: Box<[Pair; BLOCKS + 1]>,
     folds: [[u128; 3]; 2],
 }
+
+/// A block of names, or its key.
+type Pair = [u64; 2];
 
 /// Bytes of both names at most; longer ones have no print.
 pub(super) const NAMES_BYTES_MAX: usize = 1_024;
 
-/// One block for the lengths, one more than the names fill since each is padded for itself, and
-/// one by which the second pass is shifted.
-const WORDS: usize = NAMES_BYTES_MAX / 8 + 2 * 4;
+/// One more than the names fill, since each ends in a block of its own.
+const BLOCKS: usize = NAMES_BYTES_MAX / 16 + 1;
 
 impl Prints {
     pub(super) fn new() -> Self {
@@ -53,11 +57,11 @@ impl Prints {
             drawn += 1;
             secret.hash_one(drawn)
         };
-        let mut words = Box::new([0; WORDS]);
-        words.fill_with(&mut draw);
+        let mut pairs = Box::new([Pair::default(); BLOCKS + 1]);
+        pairs.fill_with(|| [draw(), draw()]);
         let mut wide = || (u128::from(draw()) << 64) | u128::from(draw());
         Self {
-            words,
+            pairs,
             folds: std::array::from_fn(|_| std::array::from_fn(|_| wide())),
         }
     }
@@ -69,14 +73,14 @@ impl Prints {
             return None;
         }
         let mut sums = Sums::default();
-        // The lengths go first, so that names of other lengths differ there, and those of the
-        // same lengths are cut into the same blocks.
-        let mut keys = sums.add(&self.words[..], group.len() as u64, member.len() as u64);
-        keys = sums.add_text(keys, group.as_bytes());
-        sums.add_text(keys, member.as_bytes());
+        let pairs = sums.add_text(&self.pairs[..], group.as_bytes());
+        sums.add_text(pairs, member.as_bytes());
+        // Names of other lengths differ here, and those of the same lengths are cut into the same
+        // blocks.
+        let lengths = (group.len() as u64) << 32 | member.len() as u64;
         Some(Print {
-            low: mix(fold(&self.folds[0], sums.first)),
-            high: (fold(&self.folds[1], sums.second) >> 32) as u32,
+            low: mix(fold(&self.folds[0], sums.first, lengths)),
+            high: (fold(&self.folds[1], sums.second, lengths) >> 32) as u32,
         })
     }
 
@@ -107,62 +111,66 @@ struct Sums {
 }
 
 impl Sums {
-    /// Adds one block of two words; gives the keys of the next.
+    /// Adds a text in blocks of 16 bytes, the last of which reaches back so that it is full; gives
+    /// the keys of what comes next.
     #[inline]
-    fn add<'k>(&mut self, keys: &'k [u64], one: u64, other: u64) -> &'k [u64] {
-        let [k0, k1, k2, k3, ..] = *keys else {
-            // Not reached: there are keys for the longest names.
-            return keys;
+    fn add_text<'k>(&mut self, keys: &'k [Pair], text: &[u8]) -> &'k [Pair] {
+        let (Some(last), Some((_, before))) = (text.last_chunk::<16>(), text.split_last()) else {
+            return self.add(keys, short(text));
         };
-        self.first = self.first.wrapping_add(product(one, k0, other, k1));
-        self.second = self.second.wrapping_add(product(one, k2, other, k3));
-        &keys[2..]
-    }
-
-    /// Adds a text in blocks of 16 bytes; the last one reaches back, so that it is full as well.
-    #[inline]
-    fn add_text<'k>(&mut self, mut keys: &'k [u64], text: &[u8]) -> &'k [u64] {
-        let (blocks, rest) = text.as_chunks::<16>();
-        for block in blocks {
-            keys = self.add_block(keys, block);
+        let (blocks, _) = before.as_chunks::<16>();
+        let shifted = keys.iter().skip(1);
+        for ((block, key), next) in blocks.iter().zip(keys).zip(shifted) {
+            self.add_block(pair(block), *key, *next);
         }
-        if rest.is_empty() {
-            return keys;
-        }
-        if let Some(last) = text.last_chunk::<16>() {
-            return self.add_block(keys, last);
-        }
-        let (one, other) = short(text);
-        self.add(keys, one, other)
+        self.add(keys.get(blocks.len()..).unwrap_or_default(), pair(last))
     }
 
     #[inline]
-    fn add_block<'k>(&mut self, keys: &'k [u64], block: &[u8; 16]) -> &'k [u64] {
-        let block = u128::from_le_bytes(*block);
-        #[expect(clippy::cast_possible_truncation, reason = "cut into its two halves")]
-        self.add(keys, block as u64, (block >> 64) as u64)
+    fn add<'k>(&mut self, keys: &'k [Pair], block: Pair) -> &'k [Pair] {
+        // There are keys for the longest names.
+        if let [key, next @ ..] = keys
+            && let [second, ..] = next
+        {
+            self.add_block(block, *key, *second);
+            return next;
+        }
+        keys
+    }
+
+    #[inline]
+    fn add_block(&mut self, block: Pair, key: Pair, next: Pair) {
+        self.first = self.first.wrapping_add(product(block, key));
+        self.second = self.second.wrapping_add(product(block, next));
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "cut into its two halves")]
 #[inline]
-fn product(one: u64, key: u64, other: u64, other_key: u64) -> u128 {
+fn pair(block: &[u8; 16]) -> Pair {
+    let block = u128::from_le_bytes(*block);
+    [block as u64, (block >> 64) as u64]
+}
+
+#[inline]
+fn product([one, other]: Pair, [key, other_key]: Pair) -> u128 {
     u128::from(one.wrapping_add(key)) * u128::from(other.wrapping_add(other_key))
 }
 
 /// All bytes of a text of less than 16 bytes, whose length is known besides.
 #[inline]
-fn short(text: &[u8]) -> (u64, u64) {
+fn short(text: &[u8]) -> Pair {
     if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
-        return (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+        return [u64::from_le_bytes(*first), u64::from_le_bytes(*last)];
     }
     if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
         let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
-        return (u64::from(first), u64::from(last));
+        return [u64::from(first), u64::from(last)];
     }
     let packed = text
         .iter()
         .fold(0, |word, byte| word << 8 | u64::from(*byte));
-    (packed, 0)
+    [packed, 0]
 }
 
 /// Another number for each number, so that nothing is lost: names that differ by a little, as those
@@ -174,14 +182,15 @@ fn mix(mut word: u64) -> u64 {
     word ^ (word >> 31)
 }
 
-/// A sum of 128 bits in 64, by keys of its own.
+/// A sum of 128 bits and a number of 64 in 64, by keys of their own.
 #[inline]
-fn fold(keys: &[u128; 3], sum: u128) -> u64 {
+fn fold(keys: &[u128; 3], sum: u128, number: u64) -> u64 {
     let [one, other, third] = *keys;
     #[expect(clippy::cast_possible_truncation, reason = "cut into its two halves")]
     let (low, high) = (u128::from(sum as u64), u128::from((sum >> 64) as u64));
     let mixed = one.wrapping_mul(low).wrapping_add(other.wrapping_mul(high));
-    (mixed.wrapping_add(third) >> 64) as u64
+    let mixed = mixed.wrapping_add(third.wrapping_mul(u128::from(number)));
+    (mixed >> 64) as u64
 }
 
 #[cfg(all(test, not(loom)))]
