@@ -13,7 +13,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use crossbeam_utils::CachePadded;
 use takhin_coordinator::ids::{Generation, ShardId};
 use takhin_coordinator::session::{
-    BeaconId, Beat, Directory, Phase, Registrar, SessionHandle, SessionId, Verdict,
+    BeaconId, Directory, Heartbeat, Phase, Registrar, SessionHandle, SessionId, Verdict,
 };
 use takhin_coordinator::time::Tick;
 
@@ -73,17 +73,11 @@ impl Node {
         }
     }
 
-    fn beat(&self, at: usize) -> Beat<'_> {
+    fn beat(&self, at: usize) -> Heartbeat<'_> {
         let from = at * (GROUP_LEN + MEMBER_LEN);
         let names = &self.requests[from..from + GROUP_LEN + MEMBER_LEN];
         let (group, member) = names.split_at(GROUP_LEN);
-        Beat {
-            shard: SHARD,
-            group,
-            member,
-            instance: None,
-            generation: GENERATION,
-        }
+        Heartbeat::new(group, member, GENERATION)
     }
 }
 
@@ -152,7 +146,7 @@ fn sessions(c: &mut Criterion) {
         group.bench_function("beat by names", |b| {
             b.iter(|| {
                 (at, tick) = ((at + 1) % members, tick + 1);
-                let verdict = node.directory.heartbeat(&node.beat(at), Tick(tick));
+                let verdict = node.directory.heartbeat(SHARD, &node.beat(at), Tick(tick));
                 assert_eq!(verdict, Verdict::Alive);
             });
         });

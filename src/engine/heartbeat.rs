@@ -4,22 +4,10 @@ use super::Engine;
 use crate::error::Refusal;
 use crate::group::HeartbeatRequest;
 use crate::ids::{Generation, ShardId};
-use crate::session::{Beat, SessionHandle, Verdict};
+pub use crate::session::Heartbeat;
+use crate::session::{SessionHandle, Verdict};
 use crate::shard::{Answer, shard_of_name};
 use crate::time::Now;
-
-/// A heartbeat by names, borrowed from wherever they are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Heartbeat<'a> {
-    /// The group.
-    pub group: &'a str,
-    /// The member.
-    pub member: &'a str,
-    /// Its static name, if the request gives one.
-    pub instance: Option<&'a str>,
-    /// The generation that it believes in.
-    pub generation: Generation,
-}
 
 /// A member in the hand: its heartbeats need no look-up.
 #[derive(Clone, Debug)]
@@ -58,9 +46,6 @@ fn outcome_of(verdict: Verdict) -> Option<Result<(), Refusal>> {
     }
 }
 
-/// Heartbeats that [`Engine::heartbeats_at`] takes from its caller's slice at a time.
-const CHUNK: usize = 64;
-
 impl Engine {
     /// The member of these names, if it is one now.
     pub fn member(&self, group: &str, member: &str) -> Option<MemberHandle> {
@@ -77,10 +62,10 @@ impl Engine {
     /// The same with a reading of [`Engine::now`] that the caller took for a whole burst.
     #[inline]
     pub fn heartbeat_at(&self, beat: &Heartbeat<'_>, now: Now) -> Answer<Result<(), Refusal>> {
-        let beat = self.placed(beat);
-        match outcome_of(self.inner.directory.heartbeat(&beat, now.tick)) {
+        let shard = self.shard_of(beat.group);
+        match outcome_of(self.inner.directory.heartbeat(shard, beat, now.tick)) {
             Some(outcome) => Answer::ready(outcome),
-            None => self.ask_heartbeat(to_request(&beat), now),
+            None => self.ask_heartbeat(to_request(beat), now),
         }
     }
 
@@ -94,28 +79,15 @@ impl Engine {
         now: Now,
         mut answer: impl FnMut(usize, Answer<Result<(), Refusal>>),
     ) {
-        let nothing = Beat {
-            shard: ShardId(0),
-            group: "",
-            member: "",
-            instance: None,
-            generation: Generation::NONE,
-        };
-        let mut placed = [nothing; CHUNK];
-        for (number, chunk) in beats.chunks(CHUNK).enumerate() {
-            for (to, beat) in placed.iter_mut().zip(chunk) {
-                *to = self.placed(beat);
-            }
-            let placed = &placed[..chunk.len()];
-            let directory = &self.inner.directory;
-            directory.heartbeats(placed, now.tick, |at, verdict| {
-                let outcome = match outcome_of(verdict) {
-                    Some(outcome) => Answer::ready(outcome),
-                    None => self.ask_heartbeat(to_request(&placed[at]), now),
-                };
-                answer(number * CHUNK + at, outcome);
-            });
-        }
+        let shard_of = |group: &str| self.shard_of(group);
+        let directory = &self.inner.directory;
+        directory.heartbeats(beats, shard_of, now.tick, |at, verdict| {
+            let outcome = match outcome_of(verdict) {
+                Some(outcome) => Answer::ready(outcome),
+                None => self.ask_heartbeat(to_request(&beats[at]), now),
+            };
+            answer(at, outcome);
+        });
     }
 
     #[inline]
@@ -123,32 +95,10 @@ impl Engine {
         let shards = u32::try_from(self.inner.shards.len()).unwrap_or(u32::MAX);
         shard_of_name(group, shards)
     }
-
-    #[inline]
-    fn placed<'a>(&self, beat: &Heartbeat<'a>) -> Beat<'a> {
-        Beat {
-            shard: self.shard_of(beat.group),
-            group: beat.group,
-            member: beat.member,
-            instance: beat.instance,
-            generation: beat.generation,
-        }
-    }
 }
 
-impl<'a> Heartbeat<'a> {
-    /// A heartbeat that names no instance.
-    pub fn new(group: &'a str, member: &'a str, generation: Generation) -> Self {
-        Self {
-            group,
-            member,
-            instance: None,
-            generation,
-        }
-    }
-}
-
-fn to_request(beat: &Beat<'_>) -> HeartbeatRequest {
+#[cold]
+fn to_request(beat: &Heartbeat<'_>) -> HeartbeatRequest {
     HeartbeatRequest {
         group: beat.group.into(),
         member: beat.member.into(),

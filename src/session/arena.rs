@@ -46,7 +46,12 @@ impl<T: Default> Arena<T> {
     /// The place, if it was made.
     #[inline]
     pub(super) fn get(&self, at: u32) -> Option<&T> {
-        let it = locate(at);
+        self.located(locate(at))
+    }
+
+    /// The same for who looks into several arrays at one place.
+    #[inline]
+    pub(super) fn located(&self, it: Located) -> Option<&T> {
         self.segments.get(it.segment)?.get()?.get(it.offset)
     }
 
@@ -100,7 +105,7 @@ impl<T> fmt::Debug for Arena<T> {
 
 /// Where a place lies.
 #[derive(Clone, Copy)]
-struct Located {
+pub(super) struct Located {
     segment: usize,
     offset: usize,
     /// The places of that segment.
@@ -108,7 +113,7 @@ struct Located {
 }
 
 #[inline]
-fn locate(at: u32) -> Located {
+pub(super) fn locate(at: u32) -> Located {
     // Beyond all places there is no segment, so that no more than that counts.
     let numbered = at.saturating_add(FIRST);
     let octave = numbered.ilog2();

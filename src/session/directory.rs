@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::arena::{Arena, Held};
 use super::beacon::Beacon;
-use super::index::IndexOwner;
+use super::index::{Bucket, IndexOwner};
 use super::print::{Print, Prints};
 use super::registrar::{Registrar, RegistrarState};
-use super::sessions::{Found, Sessions, Verdict, beat};
+use super::sessions::{Cell, Found, Sessions, Verdict, beat};
 use super::word::{MemberWord, Tenancy};
 use crate::atomic::{Ordering, Owned};
 use crate::ids::{Generation, ShardId};
@@ -124,11 +124,11 @@ impl Directory {
         })
     }
 
-    /// Answers a heartbeat by names, and counts it where Kafka resets the timer.
+    /// Answers a heartbeat of a member of that shard, and counts it where Kafka resets the timer.
     #[inline]
-    pub fn heartbeat(&self, beat: &Beat<'_>, now: Tick) -> Verdict {
+    pub fn heartbeat(&self, shard: ShardId, beat: &Heartbeat<'_>, now: Tick) -> Verdict {
         let found = self.prints.of(beat.group, beat.member).and_then(|print| {
-            let sessions = self.sessions(beat.shard)?;
+            let sessions = self.sessions(shard)?;
             Some((sessions, sessions.find(print)?))
         });
         match found {
@@ -142,71 +142,80 @@ impl Directory {
         self.shards.get(shard.0 as usize).map(|it| &*it.sessions)
     }
 
-    /// The same for many: gives each its verdict by its place in `beats`, in order.
+    /// The same for many: gives each its verdict by its place in `beats`, in order. `shard_of`
+    /// says where a group lives.
     ///
     /// The memory that all of them need is asked for at once, so that one does not wait for what
     /// another could have brought along: several times faster than one by one where members are
     /// too many for the caches.
-    pub fn heartbeats(&self, beats: &[Beat<'_>], now: Tick, mut tell: impl FnMut(usize, Verdict)) {
-        let mut from = 0;
-        for batch in beats.chunks(BATCH) {
-            let found = self.find_all(batch);
-            for (at, (beat, found)) in batch.iter().zip(found).enumerate() {
-                let verdict = match (self.sessions(beat.shard), found) {
-                    (Some(sessions), Some(found)) => answer(sessions, found, beat, now),
-                    // Not in the first place that was looked at, which is rare.
-                    _ => self.heartbeat(beat, now),
-                };
-                tell(from + at, verdict);
+    #[inline]
+    pub fn heartbeats(
+        &self,
+        beats: &[Heartbeat<'_>],
+        shard_of: impl Fn(&str) -> ShardId,
+        now: Tick,
+        mut tell: impl FnMut(usize, Verdict),
+    ) {
+        for (number, batch) in beats.chunks(BATCH).enumerate() {
+            let mut sought = [None; BATCH];
+            for (sought, beat) in sought.iter_mut().zip(batch) {
+                *sought = self.seek(beat, shard_of(beat.group));
             }
-            from += batch.len();
+            let found = find_all(&sought);
+            for (at, (beat, found)) in batch.iter().zip(found).enumerate() {
+                let verdict = found.map_or(Verdict::AskShard, |(sessions, found)| {
+                    answer(sessions, found, beat, now)
+                });
+                tell(number * BATCH + at, verdict);
+            }
         }
     }
 
-    /// The members of a batch, as far as they are the first in their buckets.
-    ///
-    /// Step by step for all of them, and before each step one short loop that reads what it will
-    /// need: a processor looks only some hundred instructions ahead, and must meet as many reads
-    /// as it can have under way among these.
-    fn find_all(&self, batch: &[Beat<'_>]) -> [Option<Found<'_>>; BATCH] {
-        let mut prints = [None; BATCH];
-        let mut buckets = [None; BATCH];
-        for (at, beat) in batch.iter().enumerate() {
-            prints[at] = self.prints.of(beat.group, beat.member);
-            buckets[at] =
-                self.sessions(beat.shard)
-                    .zip(prints[at])
-                    .and_then(|(sessions, print)| {
-                        Some((sessions, print, sessions.index.bucket(print.tag())?))
-                    });
-        }
-        glance(buckets.iter().flatten().map(|(.., it)| it.glance()));
-        let mut cells = [None; BATCH];
-        let mut lines = [None; BATCH];
-        for ((cell, line), bucket) in cells.iter_mut().zip(&mut lines).zip(buckets) {
-            let first = bucket.and_then(|(sessions, print, bucket)| {
-                let cell = bucket.one(print.tag())?;
-                let line = (sessions.words.get(cell)?, sessions.cards.get(cell)?);
-                Some(((sessions, print, cell), line))
-            });
-            (*cell, *line) = first.unzip();
-        }
-        glance(
-            lines
-                .iter()
-                .flatten()
-                .map(|(word, card)| word.glance() ^ card.glance()),
-        );
-        let mut shown = [None; BATCH];
-        let found = std::array::from_fn(|at| {
-            let (sessions, print, cell) = cells[at]?;
-            let found = sessions.look(cell, print)?;
-            shown[at] = sessions.beacons.get(found.beacon);
-            Some(found)
-        });
-        glance(shown.iter().flatten().map(|beacon| beacon.glance()));
-        found
+    /// Where a heartbeat's member has to be, without a look.
+    #[inline]
+    fn seek(&self, beat: &Heartbeat<'_>, shard: ShardId) -> Option<Sought<'_>> {
+        let print = self.prints.of(beat.group, beat.member)?;
+        let sessions = self.sessions(shard)?;
+        Some(Sought {
+            sessions,
+            print,
+            bucket: sessions.index.bucket(print.tag())?,
+        })
     }
+}
+
+/// Where a member has to be.
+#[derive(Clone, Copy)]
+struct Sought<'d> {
+    sessions: &'d Sessions,
+    print: Print,
+    bucket: &'d Bucket,
+}
+
+/// The members of a batch.
+///
+/// Step by step for all of them, and before each step one short loop that reads what it will
+/// need: a processor looks only some hundred instructions ahead, and must meet as many reads
+/// as it can have under way among these.
+#[inline]
+fn find_all<'d>(
+    sought: &[Option<Sought<'d>>; BATCH],
+) -> [Option<(&'d Sessions, Found<'d>)>; BATCH] {
+    glance(sought.iter().flatten().map(|it| it.bucket.glance()));
+    let cells = sought.map(|it| it.and_then(|it| it.sessions.cell(it.bucket, it.print)));
+    glance(cells.iter().flatten().map(Cell::glance));
+    let mut beacons = [None; BATCH];
+    let found = std::array::from_fn(|at| {
+        let Sought {
+            sessions, print, ..
+        } = sought[at]?;
+        let first = cells[at].and_then(|cell| cell.look(print));
+        let found = first.or_else(|| sessions.search(print))?;
+        beacons[at] = sessions.beacons.get(found.beacon);
+        Some((sessions, found))
+    });
+    glance(beacons.iter().flatten().map(|beacon| beacon.glance()));
+    found
 }
 
 /// Reads it all, whatever it is.
@@ -217,7 +226,7 @@ fn glance(words: impl Iterator<Item = u64>) {
 }
 
 #[inline]
-fn answer(sessions: &Sessions, found: Found<'_>, request: &Beat<'_>, now: Tick) -> Verdict {
+fn answer(sessions: &Sessions, found: Found<'_>, request: &Heartbeat<'_>, now: Tick) -> Verdict {
     // Kafka looks for the instance before it looks for the member: another's instance id is
     // fenced, nobody's is unknown, and which it is only the shard knows.
     if let Some(name) = request.instance
@@ -254,11 +263,9 @@ impl SessionHandle {
     }
 }
 
-/// A heartbeat by names.
+/// A heartbeat by names, borrowed from wherever they are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Beat<'a> {
-    /// The shard that the group belongs to.
-    pub shard: ShardId,
+pub struct Heartbeat<'a> {
     /// The group.
     pub group: &'a str,
     /// The member.
@@ -267,6 +274,18 @@ pub struct Beat<'a> {
     pub instance: Option<&'a str>,
     /// The generation that it believes in.
     pub generation: Generation,
+}
+
+impl<'a> Heartbeat<'a> {
+    /// A heartbeat that names no instance.
+    pub fn new(group: &'a str, member: &'a str, generation: Generation) -> Self {
+        Self {
+            group,
+            member,
+            instance: None,
+            generation,
+        }
+    }
 }
 
 /// Heartbeats whose memory is asked for together: as many cache misses as a core has in flight.

@@ -44,13 +44,13 @@ impl Node {
     }
 
     fn beat(&self, member: &str, generation: Generation, now: Tick) -> Verdict {
-        self.directory.heartbeat(&beat(member, generation), now)
+        self.directory
+            .heartbeat(SHARD, &beat(member, generation), now)
     }
 }
 
-fn beat(member: &str, generation: Generation) -> Beat<'_> {
-    Beat {
-        shard: SHARD,
+fn beat(member: &str, generation: Generation) -> Heartbeat<'_> {
+    Heartbeat {
         group: "g",
         member,
         instance: None,
@@ -136,11 +136,11 @@ fn an_instance_is_checked_only_where_the_request_names_one() {
         let handle = node.handle(member).unwrap();
         let by_seat = handle.heartbeat(instance, GENERATION, Tick(20));
         assert_eq!(by_seat, verdict, "{member} {instance:?}");
-        let beat = Beat {
+        let beat = Heartbeat {
             instance,
             ..beat(member, GENERATION)
         };
-        assert_eq!(node.directory.heartbeat(&beat, Tick(20)), verdict);
+        assert_eq!(node.directory.heartbeat(SHARD, &beat, Tick(20)), verdict);
     }
 }
 
@@ -245,19 +245,25 @@ fn many_heartbeats_at_once_are_told_what_each_would_be_told() {
     for name in names.iter().step_by(2) {
         node.open(name).unwrap();
     }
-    let beats: Vec<Beat<'_>> = names
+    let beats: Vec<Heartbeat<'_>> = names
         .iter()
         .zip((2..=3).cycle())
         .map(|(name, generation)| beat(name, Generation(generation)))
         .collect();
     let mut told = Vec::new();
-    node.directory.heartbeats(&beats, Tick(20), |at, verdict| {
-        assert_eq!(at, told.len());
-        told.push(verdict);
-    });
+    let directory = &node.directory;
+    directory.heartbeats(
+        &beats,
+        |_| SHARD,
+        Tick(20),
+        |at, verdict| {
+            assert_eq!(at, told.len());
+            told.push(verdict);
+        },
+    );
     let alone = beats
         .iter()
-        .map(|it| node.directory.heartbeat(it, Tick(20)));
+        .map(|it| directory.heartbeat(SHARD, it, Tick(20)));
     assert_eq!(told, alone.collect::<Vec<_>>());
     assert!(told.contains(&Verdict::AskShard));
 }

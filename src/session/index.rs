@@ -44,25 +44,23 @@ impl Bucket {
         self.link.load(Ordering::Relaxed)
     }
 
-    /// The place filed here under that tag, if it is the only one; something if there are more.
+    /// The place filed here under that tag, one of them if there are more; a tag is not 0.
     ///
     /// Without a branch for each entry: which one it is cannot be foreseen, and a wrong guess
     /// would be noticed only when the line has come, so that no look-up could begin before the
-    /// one ahead of it has its line.
+    /// one ahead of it has its line. Less its tag, an entry of that tag is the least of all.
     #[inline]
     pub(super) fn one(&self, tag: u32) -> Option<u32> {
-        let mut found = 0;
+        let tag = u64::from(tag) << 32;
+        let mut least = u64::MAX;
         for entry in &self.entries {
             // Acquire: the place was filled before it was filed. Partner: the release in `put`.
-            let entry = entry.load(Ordering::Acquire);
-            let is_it = (entry >> 32) as u32 == tag;
-            found |= std::hint::select_unpredictable(is_it, entry, 0);
+            least = least.min(entry.load(Ordering::Acquire) ^ tag);
         }
-        place_of(found)
+        u32::try_from(least).ok()?.checked_sub(1)
     }
 
     /// Calls `is_it` with the places filed here under that tag, until it knows one.
-    #[cold]
     fn each<T>(&self, tag: u32, is_it: &mut impl FnMut(u32) -> Option<T>) -> Option<T> {
         let entries = self.entries.iter().map(|it| it.load(Ordering::Acquire));
         let mut matching = entries.filter(|it| (it >> 32) as u32 == tag);
@@ -82,7 +80,6 @@ impl Index {
     }
 
     /// Calls `is_it` with the places filed under that tag, until it knows one.
-    #[inline]
     pub(super) fn find<T>(&self, tag: u32, mut is_it: impl FnMut(u32) -> Option<T>) -> Option<T> {
         for _ in 0..TRIES_MAX {
             // Acquire: the buckets that it counts are made. Partner: the releases in `split`.
@@ -101,7 +98,6 @@ impl Index {
         None
     }
 
-    #[inline]
     fn find_once<T>(
         &self,
         bucket: u32,
@@ -110,13 +106,8 @@ impl Index {
     ) -> Option<T> {
         let mut bucket = self.home.get(bucket)?;
         for _ in 0..=SPILLS_MAX {
-            if let Some(place) = bucket.one(tag) {
-                if let Some(found) = is_it(place) {
-                    return Some(found);
-                }
-                if let Some(found) = bucket.each(tag, is_it) {
-                    return Some(found);
-                }
+            if let Some(found) = bucket.each(tag, is_it) {
+                return Some(found);
             }
             let link = bucket.link.load(Ordering::Acquire);
             bucket = self.spill.get(place_of(link)?)?;
@@ -124,7 +115,7 @@ impl Index {
         None
     }
 
-    /// The bucket of that tag, without a look into it.
+    /// The bucket of that tag, where nearly all are that are filed under it.
     #[inline]
     pub(super) fn bucket(&self, tag: u32) -> Option<&Bucket> {
         // Acquire: as in `find`.

@@ -48,14 +48,13 @@ impl Node {
 }
 
 fn by_names(directory: &Directory, generation: Generation, now: Tick) -> Verdict {
-    let beat = Beat {
-        shard: SHARD,
+    let beat = Heartbeat {
         group: "g",
         member: "m",
         instance: None,
         generation,
     };
-    directory.heartbeat(&beat, now)
+    directory.heartbeat(SHARD, &beat, now)
 }
 
 fn first() -> Tenancy {

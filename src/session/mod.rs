@@ -77,6 +77,6 @@ mod sessions;
 mod word;
 
 pub use beacon::Phase;
-pub use directory::{Beat, Directory, SessionHandle};
+pub use directory::{Directory, Heartbeat, SessionHandle};
 pub use registrar::{BeaconId, NoSession, Registrar, SessionId};
 pub use sessions::Verdict;

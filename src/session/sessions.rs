@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
-use super::arena::Arena;
+use super::arena::{Arena, locate};
 use super::beacon::{Beacon, Phase};
-use super::index::Index;
+use super::index::{Bucket, Index};
 use super::print::{Print, Prints};
 use super::word::{MemberWord, Tenancy};
 use crate::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -26,6 +26,38 @@ pub enum Verdict {
     /// The words cannot tell: the member is gone, or the group, or the request names an instance
     /// id that is not this member's. The shard knows what has become of the names.
     AskShard,
+}
+
+/// A place of a member's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cell<'s> {
+    number: u32,
+    word: &'s MemberWord,
+    card: &'s Card,
+}
+
+impl<'s> Cell<'s> {
+    /// Reads both, so that their lines are on their way.
+    #[inline]
+    pub(super) fn glance(&self) -> u64 {
+        self.word.glance() ^ self.card.glance()
+    }
+
+    /// The member of that print, if it is the one that lives here.
+    ///
+    /// First the word, then the card: a card that is read after the word of its tenancy is that
+    /// tenancy's or a later one's, and in the latter case no beat of this place counts.
+    #[inline]
+    pub(super) fn look(&self, print: Print) -> Option<Found<'s>> {
+        let tenancy = self.word.tenant()?;
+        let beacon = self.card.beacon_of(print)?;
+        Some(Found {
+            cell: self.number,
+            word: self.word,
+            tenancy,
+            beacon,
+        })
+    }
 }
 
 /// A member's word, for one tenancy of it.
@@ -75,7 +107,7 @@ impl Card {
 
     /// Reads a word, so that the line is on its way.
     #[inline]
-    pub(super) fn glance(&self) -> u64 {
+    fn glance(&self) -> u64 {
         // Relaxed: nothing is concluded from it.
         self.low.load(Ordering::Relaxed)
     }
@@ -114,25 +146,36 @@ impl Sessions {
     }
 
     /// The member of that print.
-    ///
-    /// First the word, then the card: a card that is read after the word of its tenancy is that
-    /// tenancy's or a later one's, and in the latter case no beat of this place counts.
     #[inline]
     pub(super) fn find(&self, print: Print) -> Option<Found<'_>> {
-        self.index.find(print.tag(), |cell| self.look(cell, print))
+        let first = self.index.bucket(print.tag()).and_then(|bucket| {
+            let cell = self.cell(bucket, print)?;
+            cell.look(print)
+        });
+        first.or_else(|| self.search(print))
     }
 
-    /// The member of that print, if it is the one that has this cell.
+    /// The member of that print, wherever its bucket has it: not in the first place, mostly
+    /// because it is not there at all.
+    #[cold]
+    pub(super) fn search(&self, print: Print) -> Option<Found<'_>> {
+        let look = |number| self.cell_at(number)?.look(print);
+        self.index.find(print.tag(), look)
+    }
+
+    /// Where the member of that print is, if it is here.
     #[inline]
-    pub(super) fn look(&self, cell: u32, print: Print) -> Option<Found<'_>> {
-        let word = self.words.get(cell)?;
-        let tenancy = word.tenant()?;
-        let beacon = self.cards.get(cell)?.beacon_of(print)?;
-        Some(Found {
-            cell,
-            word,
-            tenancy,
-            beacon,
+    pub(super) fn cell(&self, bucket: &Bucket, print: Print) -> Option<Cell<'_>> {
+        self.cell_at(bucket.one(print.tag())?)
+    }
+
+    #[inline]
+    fn cell_at(&self, number: u32) -> Option<Cell<'_>> {
+        let place = locate(number);
+        Some(Cell {
+            number,
+            word: self.words.located(place)?,
+            card: self.cards.located(place)?,
         })
     }
 

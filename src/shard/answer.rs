@@ -119,6 +119,7 @@ enum State<T> {
 }
 
 impl<T: Outcome> Answer<T> {
+    #[inline]
     pub(crate) fn ready(outcome: T) -> Self {
         Self {
             state: State::Ready(Some(outcome)),
@@ -140,6 +141,7 @@ impl<T: Outcome> Answer<T> {
     /// # Errors
     ///
     /// The answer itself, where its outcome is still to come.
+    #[inline]
     pub fn now(mut self) -> Result<T, Self> {
         match &mut self.state {
             State::Ready(outcome) => Ok(taken(outcome)),
@@ -164,6 +166,7 @@ impl<T: Outcome> Answer<T> {
     }
 }
 
+#[inline]
 fn taken<T: Outcome>(outcome: &mut Option<T>) -> T {
     outcome
         .take()
