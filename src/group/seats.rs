@@ -48,6 +48,12 @@ impl Seats {
         (seat.slot != FREE).then_some(seat)
     }
 
+    /// Reads a seat, so that its lines are on their way.
+    pub(super) fn glance(&self, seat: SeatId) -> u64 {
+        let place = self.places.get(seat.0 as usize);
+        place.map_or(0, |it| it.heard_at.0 ^ it.filed_at.0 ^ u64::from(it.slot))
+    }
+
     /// Takes a seat; its timer is not armed yet.
     pub(super) fn take(&mut self, group: GroupKey, member: MemberId) -> SeatId {
         let seat = Seat {

@@ -45,6 +45,14 @@ impl From<Timer> for Filed {
     }
 }
 
+impl Filed {
+    /// Whose session it is the timer of, if it is one.
+    pub(super) fn seat(self) -> Option<SeatId> {
+        let is_session = self.place & ((1 << KIND_BITS) - 1) == SESSION;
+        is_session.then_some(SeatId(self.place >> KIND_BITS))
+    }
+}
+
 impl From<Filed> for Timer {
     fn from(filed: Filed) -> Self {
         let Filed { serial, arming, .. } = filed;

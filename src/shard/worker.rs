@@ -19,8 +19,9 @@ use crate::journal::{LoadError, Outcomes, Ticket};
 use crate::metrics::{RefusalCause, ShardMetrics};
 use crate::time::{Now, Tick};
 
-/// Timers fired in one turn at most; at some 80 ns each, 1,024 are below a tenth of a millisecond.
-const FIRED_MAX: usize = 1_024;
+/// Timers fired in one turn at most: who waits for the turn to end waits for them. A member who
+/// lives takes a tenth of a microsecond, one who dies some more, and a turn itself one.
+const FIRED_MAX: usize = 128;
 
 /// A shard: share it, ask it.
 #[derive(Debug)]
