@@ -11,7 +11,7 @@ use std::sync::Arc;
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+        #[derive(Clone, Eq, PartialOrd, Ord, Default)]
         pub struct $name(
             // `None` is the empty name, and the only way to write it.
             Option<Arc<str>>,
@@ -44,6 +44,16 @@ macro_rules! name {
         impl From<Arc<str>> for $name {
             fn from(text: Arc<str>) -> Self {
                 Self((!text.is_empty()).then_some(text))
+            }
+        }
+
+        /// Most names that are compared are one and the same string, which needs no reading.
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                match (&self.0, &other.0) {
+                    (Some(one), Some(two)) => Arc::ptr_eq(one, two) || one == two,
+                    (one, two) => one.is_none() && two.is_none(),
+                }
             }
         }
 

@@ -1,11 +1,12 @@
 //! The one place where durable state changes: specification 4.5.
 
+use std::slice;
 use std::sync::Arc;
 
 use super::effects::GroupKey;
 use super::groups::{Group, Groups};
 use super::places::Seen;
-use super::record::{OffsetValue, Record};
+use super::record::Record;
 use super::request::Producer;
 use crate::mutation;
 use crate::time::Now;
@@ -19,45 +20,53 @@ impl Groups {
     /// its offsets along.
     pub fn apply(&mut self, record: &Record, now: Now) {
         let place = self.place_of(record.group());
-        self.apply_at(place, record, now);
+        self.apply_at(place, slice::from_ref(record), now);
     }
 
-    /// The same for a record that is most likely of the group in that place.
-    pub(super) fn apply_near(&mut self, place: GroupKey, record: &Record, now: Now) {
-        let is_there = |group: &Group| group.id == *record.group();
-        let near = self.places.awake(place).is_some_and(is_there);
-        let place = near.then_some(place);
-        let place = place.or_else(|| self.place_of(record.group()));
-        self.apply_at(place, record, now);
+    /// The same for all records of an entry, most likely of the group in that place.
+    pub(super) fn apply_all(&mut self, place: GroupKey, records: &[Record], now: Now) {
+        let mut left = records;
+        while let Some(first) = left.first() {
+            let is_there = |group: &Group| group.id == *first.group();
+            let near = self.places.awake(place).is_some_and(is_there);
+            let place = near.then_some(place);
+            let place = place.or_else(|| self.place_of(first.group()));
+            let applied = self.apply_at(place, left, now);
+            left = left.get(applied..).unwrap_or_default();
+        }
     }
 
-    fn apply_at(&mut self, place: Option<GroupKey>, record: &Record, now: Now) {
+    /// Applies the first of the records, and those behind it that can be with the same look at its
+    /// group; how many that were.
+    fn apply_at(&mut self, place: Option<GroupKey>, records: &[Record], now: Now) -> usize {
         let sizes = |group: &mut Group| group.facts.sizes();
         let before = place.and_then(|place| self.keyed_mut(place)).map(sizes);
         let before = before.unwrap_or_default();
-        let after = self.change(place, record, now).map(sizes);
-        let after = after.unwrap_or_default();
+        let mut applied = 1;
+        let changed = self.change(place, records, &mut applied, now);
+        let after = changed.map(sizes).unwrap_or_default();
         self.offsets = self.offsets + after.0 - before.0;
         self.pending = self.pending + after.1 - before.1;
+        applied
     }
 
     /// The group as it is then, if there is one.
-    fn change(&mut self, place: Option<GroupKey>, record: &Record, now: Now) -> Option<&mut Group> {
+    fn change(
+        &mut self,
+        place: Option<GroupKey>,
+        records: &[Record],
+        applied: &mut usize,
+        now: Now,
+    ) -> Option<&mut Group> {
+        let record = records.first()?;
         match record {
             Record::Offset {
                 group,
-                topic,
-                partition,
-                value: Some(value),
+                value: Some(_),
+                ..
             } => {
                 let group = self.group_for_facts(place, group, now);
-                let forgotten = mutation::is("apply-forgets-the-leader-epoch");
-                let forgotten = forgotten.then(|| OffsetValue {
-                    leader_epoch: -1,
-                    ..value.clone()
-                });
-                let value = forgotten.as_ref().unwrap_or(value);
-                group.facts.offsets.insert(topic, *partition, value);
+                *applied = group.facts.offsets.set(&group.id, records).max(1);
                 Some(group)
             }
             Record::Offset {

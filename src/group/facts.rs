@@ -7,6 +7,7 @@ use super::record::{GroupMetadata, OffsetValue, Record};
 use super::row::Row;
 use super::sorted::Sorted;
 use crate::ids::{GroupId, PartitionIndex, TopicName};
+use crate::mutation;
 
 /// What is durable of a group. Changed by [`super::Groups::apply`] alone.
 #[derive(Debug, Default)]
@@ -87,15 +88,29 @@ impl Offsets {
         partition: PartitionIndex,
         value: &OffsetValue,
     ) {
-        let is_new = if let Some(row) = self.topics.get_mut(topic) {
-            row.insert(partition, value)
-        } else {
-            let mut row = Row::default();
-            row.insert(partition, value);
-            self.topics.add(topic.clone(), row);
-            true
-        };
-        self.len += usize::from(is_new);
+        let row = self.topics.get_or_add(topic);
+        self.len += usize::from(row.insert(partition, value));
+    }
+
+    /// Sets the offsets at the beginning of the records that are that group's; how many there
+    /// were. A topic is looked up once for those that follow each other.
+    pub(super) fn set(&mut self, group: &GroupId, records: &[Record]) -> usize {
+        let mut records = records.iter().map_while(|it| it.sets_in(group)).peekable();
+        let mut count = 0;
+        while let Some((topic, ..)) = records.peek().copied() {
+            let row = self.topics.get_or_add(topic);
+            while let Some((_, partition, value)) = records.next_if(|it| it.0 == topic) {
+                let forgotten = mutation::is("apply-forgets-the-leader-epoch");
+                let forgotten = forgotten.then(|| OffsetValue {
+                    leader_epoch: -1,
+                    ..value.clone()
+                });
+                let value = forgotten.as_ref().unwrap_or(value);
+                self.len += usize::from(row.insert(partition, value));
+                count += 1;
+            }
+        }
+        count
     }
 
     pub(super) fn remove(&mut self, topic: &str, partition: PartitionIndex) {

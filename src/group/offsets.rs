@@ -37,8 +37,7 @@ impl Turn<'_> {
         let mut records = Records::with_capacity(room::asked(&request));
         let (mut new, mut repeated) = (0, 0);
         let (this, may_repeat) = (&*self, self.may_repeat());
-        let topics = this.commit_topics(request, &mut |topic, partition, value| {
-            let row = this.group.facts.offsets.of_topic(topic.as_str());
+        let topics = this.commit_topics(request, &mut |(topic, row), partition, value| {
             let stored = row.map_or(Stored::Nothing, |row| row.compare(partition, &value));
             if may_repeat && this.is_repeat(stored, &value) {
                 repeated += 1;
@@ -71,12 +70,12 @@ impl Turn<'_> {
         self.append(records, Then::Committed { to, topics, new });
     }
 
-    /// Keeps what is to be kept of a commit; each partition's outcome, in the memory in which it
-    /// was asked.
+    /// Keeps what is to be kept of a commit, beside what is stored of its topic; each partition's
+    /// outcome, in the memory in which it was asked.
     pub(super) fn commit_topics(
         &self,
         request: CommitRequest,
-        keep: &mut impl FnMut(&TopicName, PartitionIndex, OffsetValue),
+        keep: &mut impl FnMut((&TopicName, Option<&Row>), PartitionIndex, OffsetValue),
     ) -> Vec<CommittedTopic> {
         // -1 is how those clients say "the server's own".
         let expires_at = request
@@ -93,7 +92,7 @@ impl Turn<'_> {
         &self,
         topic: CommitTopic,
         expires_at: Option<WallMs>,
-        keep: &mut impl FnMut(&TopicName, PartitionIndex, OffsetValue),
+        keep: &mut impl FnMut((&TopicName, Option<&Row>), PartitionIndex, OffsetValue),
     ) -> CommittedTopic {
         // Stored with an expiry there is room for neither topic id nor epoch (value version 1);
         // clients that send one know of neither.
@@ -103,6 +102,7 @@ impl Turn<'_> {
             TopicId::ZERO
         };
         let name = topic.topic;
+        let row = self.group.facts.offsets.of_topic(name.as_str());
         let commit = |partition: CommitPartition| {
             let index = partition.partition;
             if !self.fits(&partition) {
@@ -120,7 +120,7 @@ impl Turn<'_> {
                 expires_at,
                 topic_id,
             };
-            keep(&name, index, value);
+            keep((&name, row), index, value);
             (index, Ok(()))
         };
         let partitions = topic.partitions.into_iter().map(commit).collect();

@@ -161,6 +161,22 @@ impl Record {
         matches!(self, Self::Offset { .. })
     }
 
+    /// What it sets, if it sets an offset of that group.
+    pub(super) fn sets_in(
+        &self,
+        of: &GroupId,
+    ) -> Option<(&TopicName, PartitionIndex, &OffsetValue)> {
+        match self {
+            Self::Offset {
+                group,
+                topic,
+                partition,
+                value: Some(value),
+            } if group == of => Some((topic, *partition, value)),
+            Self::Offset { .. } | Self::Pending { .. } | Self::Group { .. } => None,
+        }
+    }
+
     /// The group that the record speaks of.
     pub fn group(&self) -> &GroupId {
         match self {

@@ -23,9 +23,17 @@ impl Records {
     }
 
     /// Adds one at the end.
+    #[inline]
     pub(super) fn push(&mut self, record: Record) {
         match &mut self.0 {
-            Kept::Many(none) if none.capacity() == 0 => self.0 = Kept::One(record),
+            Kept::Many(many) if many.len() < many.capacity() => many.push(record),
+            Kept::Many(_) | Kept::One(_) => self.push_without_room(record),
+        }
+    }
+
+    fn push_without_room(&mut self, record: Record) {
+        match &mut self.0 {
+            Kept::Many(none) if none.is_empty() => self.0 = Kept::One(record),
             Kept::Many(many) => many.push(record),
             Kept::One(_) => {
                 let one = std::mem::replace(&mut self.0, Kept::Many(Vec::with_capacity(2)));

@@ -117,13 +117,7 @@ impl Row {
         self.set_rare(partition, value);
         let (index, bit) = place(partition);
         let slot = Slot::of(value);
-        if let Some(block) = self.blocks.get_mut(&index) {
-            return block.insert(bit, slot);
-        }
-        let mut block = Block::default();
-        block.insert(bit, slot);
-        self.blocks.add(index, block);
-        true
+        self.blocks.get_or_add(&index).insert(bit, slot)
     }
 
     /// Takes an offset away; whether there was one.
@@ -164,7 +158,9 @@ impl Row {
 
     fn set_rare(&mut self, partition: PartitionIndex, value: &OffsetValue) {
         if !self.is_rare(value) {
-            self.rare.remove(&partition);
+            if !self.rare.is_empty() {
+                self.rare.remove(&partition);
+            }
             return;
         }
         let rare = Rare {

@@ -27,9 +27,7 @@ impl Groups {
         fx: &mut Vec<Effect>,
     ) {
         if outcome.is_ok() || mutation::is("what-failed-is-applied") {
-            for record in &entry.records {
-                self.apply_near(entry.group, record, now);
-            }
+            self.apply_all(entry.group, &entry.records, now);
         }
         self.in_doubt = outcome.is_err();
         let removes_offsets = entry.removes_offsets();

@@ -58,25 +58,31 @@ impl<K: Ord, V> Sorted<K, V> {
         }
     }
 
-    /// Adds an entry; one of that key must not be there.
-    pub(super) fn add(&mut self, key: K, value: V) {
+    /// The entry of that key, which is added if it is not there.
+    pub(super) fn get_or_add(&mut self, key: &K) -> &mut V
+    where
+        K: Clone,
+        V: Default,
+    {
         if let Self::Listed(list) = self
             && list.len() == LISTED_MAX
+            && find(list, key).is_err()
         {
             *self = Self::Tree(mem::take(list).into_iter().collect());
         }
         match self {
             Self::Listed(list) => {
-                let at = find(list, &key).unwrap_or_else(|at| at);
-                if list.len() < 4 {
-                    // A group has one topic, a topic one block of partitions, most of the time.
-                    list.reserve_exact(1);
-                }
-                list.insert(at, (key, value));
+                let at = find(list, key).unwrap_or_else(|at| {
+                    if list.len() < 4 {
+                        // A group has one topic, a topic one block of partitions, most of the time.
+                        list.reserve_exact(1);
+                    }
+                    list.insert(at, (key.clone(), V::default()));
+                    at
+                });
+                &mut list[at].1
             }
-            Self::Tree(tree) => {
-                tree.insert(key, value);
-            }
+            Self::Tree(tree) => tree.entry(key.clone()).or_default(),
         }
     }
 
@@ -134,7 +140,7 @@ mod tests {
                     *value += 1;
                     *tree.get_mut(&key).unwrap() += 1;
                 } else {
-                    sorted.add(key, at);
+                    *sorted.get_or_add(&key) = at;
                     tree.insert(key, at);
                 }
                 prop_assert_eq!(sorted.get(&key), tree.get(&key));

@@ -70,7 +70,7 @@ impl Turn<'_> {
             return self.reply(to, Reply::Commit(Err(refusal)));
         }
         let mut offsets = Vec::new();
-        let topics = self.commit_topics(commit, &mut |topic, partition, offset| {
+        let topics = self.commit_topics(commit, &mut |(topic, _), partition, offset| {
             offsets.push((topic.clone(), partition, offset));
         });
         if offsets.is_empty() {
