@@ -59,6 +59,9 @@ pub(crate) struct LoadArgs {
     /// A property for the server that is started.
     #[arg(long, value_name = "PROPERTY=VALUE", conflicts_with = "bootstrap")]
     set: Vec<String>,
+    /// Where the server that is started keeps groups and offsets; in memory if it is not said.
+    #[arg(long, value_name = "DIR", conflicts_with = "bootstrap")]
+    data_dir: Option<String>,
     /// For how long one step follows the other; there is one at least.
     #[arg(long, default_value_t = 10, value_parser = between(1, 3_600))]
     seconds: u64,
@@ -157,7 +160,10 @@ impl Target {
         let admin = format!("127.0.0.1:{port}");
         let mut settings = vec!["group.initial.rebalance.delay.ms=0".to_owned()];
         settings.extend_from_slice(&args.set);
-        let server = Server::spawn_sampled(&args.profile, &settings, &["--admin", &admin])?;
+        let mut flags = vec!["--admin", &admin];
+        let data_dir = args.data_dir.as_ref();
+        flags.extend(data_dir.into_iter().flat_map(|dir| ["--data-dir", dir]));
+        let server = Server::spawn_sampled(&args.profile, &settings, &flags)?;
         Ok(Self {
             address: server.address().to_owned(),
             admin: Some(admin),
@@ -205,6 +211,7 @@ impl Run<'_> {
         let name = args.name.to_possible_value();
         let name = name.map(|it| it.get_name().to_owned()).unwrap_or_default();
         let mut asked = vec![("seconds", args.seconds.to_string())];
+        asked.extend(args.data_dir.iter().map(|dir| ("data-dir", dir.clone())));
         for (flag, value) in [("groups", args.groups), ("members", args.members)] {
             asked.extend(value.map(|value| (flag, value.to_string())));
         }

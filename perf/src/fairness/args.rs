@@ -1,5 +1,7 @@
 //! The command line of this room.
 
+use std::path::PathBuf;
+
 use clap::{Args as Flags, ValueEnum};
 
 use crate::args::between;
@@ -56,6 +58,10 @@ pub(crate) struct FairnessArgs {
     /// A property for the servers.
     #[arg(long, value_name = "PROPERTY=VALUE")]
     pub(crate) set: Vec<String>,
+    /// Where the servers keep groups and offsets, a directory for each; in memory if it is
+    /// not said.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
     /// Prints JSON instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
@@ -80,6 +86,7 @@ impl FairnessArgs {
     }
 
     pub(super) fn asked(&self) -> Vec<(&'static str, String)> {
+        let data_dir = self.data_dir.as_ref().map(|dir| dir.display().to_string());
         vec![
             ("seconds", self.seconds.to_string()),
             ("rounds", self.rounds.to_string()),
@@ -88,6 +95,7 @@ impl FairnessArgs {
             ("members", self.members.to_string()),
             ("groups", self.groups.to_string()),
             ("set", self.set.join(" ")),
+            ("data-dir", data_dir.unwrap_or_else(|| "none".to_owned())),
         ]
     }
 }

@@ -140,7 +140,12 @@ impl<'a> Trial<'a> {
         let admin = format!("127.0.0.1:{port}");
         let mut settings = vec!["group.initial.rebalance.delay.ms=0".to_owned()];
         settings.extend_from_slice(&self.args.set);
-        let server = Server::spawn_with(&settings, &["--admin", &admin])?;
+        let mut flags = vec!["--admin", &admin];
+        let data_dir = self.args.data_dir.as_ref();
+        let data_dir = data_dir.map(|dir| dir.join(port.to_string()));
+        let data_dir = data_dir.map(|dir| dir.display().to_string());
+        flags.extend(data_dir.iter().flat_map(|dir| ["--data-dir", dir]));
+        let server = Server::spawn_with(&settings, &flags)?;
         Ok((server, admin))
     }
 
