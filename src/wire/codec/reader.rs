@@ -194,6 +194,9 @@ impl<'a> Reader<'a> {
         if len > STRING_BYTES_MAX {
             return Err(DecodeError::StringLength(len));
         }
+        if len == 0 {
+            return Ok(Some(""));
+        }
         let bytes = self.take(len)?;
         std::str::from_utf8(bytes)
             .map(Some)
