@@ -31,6 +31,7 @@ fn config(drain_max: usize) -> MailboxConfig {
         requests_max: 2,
         controls_max: 1,
         drain_max,
+        looks_max: 2,
     }
 }
 

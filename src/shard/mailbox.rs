@@ -18,15 +18,24 @@ pub struct MailboxConfig {
     /// Bounds what one submitter does for others: at a microsecond an event, 256 are a quarter
     /// of a millisecond.
     pub drain_max: usize,
+    /// How often who has something to do looks whether the loop is free before it uses the
+    /// mailbox, a moment apart. At least 1.
+    ///
+    /// A turn of one commit takes less than half a microsecond, the mailbox and the channel of an
+    /// answer take two of the processor's, and a thread that sleeps until then some more. So a
+    /// microsecond is well spent where turns are as short as that, and wasted where the journal
+    /// settles thousands in one.
+    pub looks_max: u32,
 }
 
 impl Default for MailboxConfig {
-    /// 4,096 requests, 256 control events, 256 events a drain.
+    /// 4,096 requests, 256 control events, 256 events a drain, one look.
     fn default() -> Self {
         Self {
             requests_max: 4096,
             controls_max: 256,
             drain_max: 256,
+            looks_max: 1,
         }
     }
 }
@@ -180,6 +189,7 @@ mod tests {
             requests_max: 3,
             controls_max: 1,
             drain_max: 2,
+            looks_max: 1,
         })
     }
 

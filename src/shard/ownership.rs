@@ -45,7 +45,7 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 
 use super::mailbox::{Batch, Mailbox, MailboxConfig, Rejected};
-use crate::atomic::{AtomicU64, Ordering, Owned, Parker, Unparker};
+use crate::atomic::{AtomicU64, Ordering, Owned, Parker, Unparker, spin_loop};
 use crate::time::Tick;
 
 /// Turns of one drain at most, so that empty turns end as well.
@@ -105,6 +105,7 @@ pub struct ShardLoop<S, E> {
     held: Owned<Option<Held<S>>>,
     bell: Unparker,
     drain_max: usize,
+    looks_max: u32,
     #[cfg(test)]
     pub(super) rings: std::sync::atomic::AtomicUsize,
     #[cfg(all(test, loom))]
@@ -157,6 +158,7 @@ impl<S, E> ShardLoop<S, E> {
     /// If a bound of the mailbox is 0.
     pub fn new(state: S, config: &MailboxConfig) -> (Self, Driver) {
         assert!(config.drain_max > 0, "a drain takes at least one event");
+        assert!(config.looks_max > 0, "who does not look never runs");
         let parker = Parker::new();
         let this = Self {
             mailbox: Mailbox::new(config),
@@ -167,6 +169,7 @@ impl<S, E> ShardLoop<S, E> {
             })),
             bell: parker.unparker().clone(),
             drain_max: config.drain_max,
+            looks_max: config.looks_max,
             #[cfg(test)]
             rings: std::sync::atomic::AtomicUsize::new(0),
             #[cfg(all(test, loom))]
@@ -225,16 +228,27 @@ impl<S, E> ShardLoop<S, E> {
     /// What a thread has submitted before was served when this finds the mailbox empty and the
     /// loop free: its own things stay in order.
     pub fn run_if_free(&self, turn: impl FnMut(&mut S, &mut Batch<'_, E>) -> Turn) -> Option<Ran> {
-        // Relaxed: only a guess; what counts is the swap.
-        let word = self.word.load(Ordering::Relaxed);
-        if word & (RUNNING | POISONED) != 0 || !self.mailbox.is_empty() {
-            return None;
+        for look in 0..self.looks_max {
+            if look > 0 {
+                spin_loop();
+            }
+            // Relaxed: only a guess; what counts is the swap.
+            let word = self.word.load(Ordering::Relaxed);
+            if word & POISONED != 0 {
+                return None;
+            }
+            // As in `enter`. What others push from here on they leave a mark for.
+            if word & RUNNING == 0
+                && self.mailbox.is_empty()
+                && self
+                    .word
+                    .compare_exchange(word, RUNNING, Ordering::AcqRel, Ordering::Relaxed)
+                    .is_ok()
+            {
+                return Some(self.drain(false, turn));
+            }
         }
-        // As in `enter`. What others push from here on they leave a mark for.
-        self.word
-            .compare_exchange(word, RUNNING, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
-            .then(|| self.drain(false, turn))
+        None
     }
 
     /// Serves what waits and what is due; for the driver.

@@ -11,6 +11,7 @@ const CONFIG: MailboxConfig = MailboxConfig {
     requests_max: 8,
     controls_max: 2,
     drain_max: 4,
+    looks_max: 2,
 };
 
 type Log = Vec<u32>;

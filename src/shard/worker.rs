@@ -23,6 +23,9 @@ use crate::time::{Now, Tick};
 /// lives takes a tenth of a microsecond, one who dies some more, and a turn itself one.
 const FIRED_MAX: usize = 128;
 
+/// Looks at a loop that is taken, where no turn waits for a journal: about a microsecond.
+const LOOKS_MAX: u32 = 50;
+
 /// A shard: share it, ask it.
 #[derive(Debug)]
 pub(crate) struct Shard {
@@ -49,11 +52,13 @@ impl Shard {
         requests_max: usize,
         now: Now,
     ) -> (Arc<Self>, Driver) {
+        let keeps_nothing = shared.journal.keeps_nothing();
         let state = ShardState::new(id, rules, Arc::clone(&shared), now);
         let config = MailboxConfig {
             requests_max,
             // One outcome a batch, and a close.
             controls_max: ShardState::IN_FLIGHT_MAX + 1,
+            looks_max: if keeps_nothing { LOOKS_MAX } else { 1 },
             ..MailboxConfig::default()
         };
         let (core, bell) = ShardLoop::new(state, &config);
