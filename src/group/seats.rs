@@ -115,24 +115,24 @@ impl Seats {
         let deadline = now + silence_ms.min(timeout_ms);
         // A timer that fires earlier will look again by itself.
         if place.arming.is_none() || place.filed_at > deadline {
-            self.file(seat, deadline, fx);
+            let timer = self.file(seat, deadline);
+            fx.push(Effect::Arm {
+                at: deadline,
+                timer,
+            });
         }
     }
 
-    fn file(&mut self, seat: SeatId, deadline: Tick, fx: &mut Vec<Effect>) {
+    fn file(&mut self, seat: SeatId, deadline: Tick) -> Timer {
         let arming = NonZeroU32::new(self.armings.wrapping_add(1)).unwrap_or(NonZeroU32::MIN);
         self.armings = arming.get();
         let place = &mut self.places[seat.0 as usize];
         place.filed_at = deadline;
         place.arming = Some(arming);
-        let timer = Timer::Session {
+        Timer::Session {
             seat,
             arming: self.armings,
-        };
-        fx.push(Effect::Arm {
-            at: deadline,
-            timer,
-        });
+        }
     }
 
     /// Whether that timer is the one that the seat waits for.
@@ -152,11 +152,12 @@ impl Seats {
         heard_at + u64::from(silence_ms) + stalls.unserved_ms_since(heard_at)
     }
 
-    /// Files the timer again, later.
-    pub(super) fn refile(&mut self, seat: SeatId, deadline: Tick, now: Tick, fx: &mut Vec<Effect>) {
+    /// Files the timer again, later: when, and which one it is.
+    pub(super) fn refile(&mut self, seat: SeatId, deadline: Tick, now: Tick) -> (Tick, Timer) {
         // No later than a beat that comes in at once would want it.
         let timeout_ms = u64::from(self.places[seat.0 as usize].timeout_ms);
-        self.file(seat, deadline.min(now + timeout_ms), fx);
+        let at = deadline.min(now + timeout_ms);
+        (at, self.file(seat, at))
     }
 
     /// The filed timer has fired and is not to be filed again.

@@ -1,6 +1,6 @@
 //! Whose silence has lasted too long.
 
-use super::effects::{Effect, SeatId};
+use super::effects::{Effect, SeatId, Timer};
 use super::groups::Groups;
 use crate::time::{Now, Tick};
 
@@ -31,9 +31,8 @@ impl Groups {
         if !self.seats.is_current(seat, arming) {
             return Due::Nothing;
         }
-        let deadline = self.seats.deadline(seat, beat, &self.stalls);
-        if deadline > now.tick {
-            self.seats.refile(seat, deadline, now.tick, fx);
+        if let Some((at, timer)) = self.later(seat, arming, beat, now.tick) {
+            fx.push(Effect::Arm { at, timer });
             return Due::Later;
         }
         let Some(place) = self.seats.get(seat) else {
@@ -50,6 +49,22 @@ impl Groups {
             return Due::Nothing;
         }
         Due::Expire
+    }
+
+    /// The case of [`Due::Later`] alone, which nearly every one is: when the timer is filed again,
+    /// and which one it is. `None`: it is another case, and nothing was done.
+    pub fn later(
+        &mut self,
+        seat: SeatId,
+        arming: u32,
+        beat: Option<Tick>,
+        now: Tick,
+    ) -> Option<(Tick, Timer)> {
+        if !self.seats.is_current(seat, arming) {
+            return None;
+        }
+        let deadline = self.seats.deadline(seat, beat, &self.stalls);
+        (deadline > now).then(|| self.seats.refile(seat, deadline, now))
     }
 
     /// Reads what [`Self::session_due`] will look at, so that it is on its way from memory; what

@@ -295,6 +295,13 @@ impl ShardState {
     }
 
     fn fire(&mut self, timer: Timer, heard_until: Tick, now: Now) {
+        // Nearly every timer is of a member that was heard of, and nothing else changes then.
+        if let Timer::Session { seat, arming } = timer
+            && let beat = self.doors.last_beat(seat)
+            && let Some((at, timer)) = self.groups.later(seat, arming, beat, heard_until)
+        {
+            return self.arm(at, timer, heard_until);
+        }
         match timer {
             Timer::Session { seat, arming } => self.session_due(seat, arming, heard_until, now),
             Timer::Join { .. } | Timer::Sync { .. } | Timer::Retention { .. } => {
@@ -343,7 +350,7 @@ impl ShardState {
                     self.promised += entry.then.new_offsets();
                     self.batch.push(entry);
                 }
-                Effect::Arm { at, timer } => self.arm(at, timer, now),
+                Effect::Arm { at, timer } => self.arm(at, timer, now.tick),
                 Effect::Seat {
                     seat,
                     group,
@@ -369,8 +376,8 @@ impl ShardState {
         self.fx = fx;
     }
 
-    fn arm(&mut self, at: Tick, timer: Timer, now: Now) {
-        if at <= now.tick {
+    fn arm(&mut self, at: Tick, timer: Timer, now: Tick) {
+        if at <= now {
             self.due.push_back(timer);
             return;
         }
