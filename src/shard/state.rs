@@ -76,6 +76,7 @@ pub(crate) struct ShardState {
     /// What this shard holds of the limits that all shards share.
     pub(super) taken: Counts,
     pub(super) fx: Vec<Effect>,
+    /// Taken from the wheel and not fired yet.
     fired: Vec<Filed>,
     /// Armed for no later than the step that armed them; at most one a seat and three a group.
     due: VecDeque<Timer>,
@@ -233,16 +234,7 @@ impl ShardState {
             return more;
         }
         if let Some(heard_until) = self.heard_until(is_drained, taken, left, now.tick) {
-            let mut fired = std::mem::take(&mut self.fired);
-            more = self.wheel.advance(heard_until, max, &mut fired);
-            for timers in fired.chunks(GLANCED) {
-                self.glance(timers);
-                for timer in timers {
-                    self.fire((*timer).into(), heard_until, now);
-                }
-            }
-            fired.clear();
-            self.fired = fired;
+            more = self.fire_some(heard_until, now, max);
         }
         // What is armed for no later than now needs no wheel: a join without delay is complete
         // before its request returns. Each may arm another, hence the bound.
@@ -253,6 +245,30 @@ impl ShardState {
             self.fire(timer, now.tick, now);
         }
         more || !self.due.is_empty()
+    }
+
+    /// Fires timers of the wheel until `max` have fired, or fewer that took more than a look;
+    /// whether more is due.
+    fn fire_some(&mut self, heard_until: Tick, now: Now, max: usize) -> bool {
+        let mut fired = std::mem::take(&mut self.fired);
+        // Those first that were left over the last time.
+        let mut more = true;
+        if fired.is_empty() {
+            more = self.wheel.advance(heard_until, max, &mut fired);
+        }
+        let (mut done, mut left) = (0, max);
+        while left > 0 && done < fired.len() {
+            if done % GLANCED == 0 {
+                self.glance(&fired[done..fired.len().min(done + GLANCED)]);
+            }
+            let is_a_look = self.fire(fired[done].into(), heard_until, now);
+            left = left.saturating_sub(if is_a_look { 1 } else { LOOKS });
+            done += 1;
+        }
+        fired.drain(..done);
+        more |= !fired.is_empty();
+        self.fired = fired;
+        more
     }
 
     /// Reads what will be looked at for these timers, so that no member waits for memory which
@@ -294,13 +310,15 @@ impl ShardState {
         Some(heard_until)
     }
 
-    fn fire(&mut self, timer: Timer, heard_until: Tick, now: Now) {
+    /// Whether it took no more than a look at a member.
+    fn fire(&mut self, timer: Timer, heard_until: Tick, now: Now) -> bool {
         // Nearly every timer is of a member that was heard of, and nothing else changes then.
         if let Timer::Session { seat, arming } = timer
             && let beat = self.doors.last_beat(seat)
             && let Some((at, timer)) = self.groups.later(seat, arming, beat, heard_until)
         {
-            return self.arm(at, timer, heard_until);
+            self.arm(at, timer, heard_until);
+            return true;
         }
         match timer {
             Timer::Session { seat, arming } => self.session_due(seat, arming, heard_until, now),
@@ -312,6 +330,7 @@ impl ShardState {
         }
         self.account();
         self.ask_again(now);
+        false
     }
 
     /// A member may have been silent for too long. The side door decides: it is closed for the
@@ -403,7 +422,7 @@ impl ShardState {
         let due = if !self.fires() {
             // The journal's outcome is looked at when it comes.
             None
-        } else if self.due.is_empty() {
+        } else if self.due.is_empty() && self.fired.is_empty() {
             self.wheel.next_deadline()
         } else {
             // Time for what is due already is now, which every wheel has passed.
@@ -459,6 +478,10 @@ impl Drop for ShardState {
 
 /// Timers whose memory is asked for together: twice as many cache misses as a core has under way.
 const GLANCED: usize = 32;
+
+/// For how many looks a timer counts that takes more than one: somebody is expired, or a phase of a
+/// group ends.
+const LOOKS: usize = 8;
 
 /// A moment, and how many of the requests that waited then wait still.
 #[derive(Clone, Copy, Debug)]

@@ -19,9 +19,9 @@ use crate::journal::{LoadError, Outcomes, Ticket};
 use crate::metrics::{RefusalCause, ShardMetrics};
 use crate::time::{Now, Tick};
 
-/// Timers fired in one turn at most: who waits for the turn to end waits for them. A member who
-/// lives takes a tenth of a microsecond, one who dies some more, and a turn itself one.
-const FIRED_MAX: usize = 128;
+/// Timers fired in one turn at most, of members who live: who waits for the turn to end waits for
+/// them. One takes a tenth of a microsecond, one who dies ten times that, and a turn itself as much.
+const FIRED_MAX: usize = 256;
 
 /// Looks at a loop that is taken, where no turn waits for a journal: about a microsecond.
 const LOOKS_MAX: u32 = 50;
