@@ -199,6 +199,26 @@ fn a_second_member_makes_the_first_join_again() {
 }
 
 #[test]
+fn of_many_who_fall_silent_at_one_time_all_are_gone_in_the_same_step_and_nobody_else() {
+    let host = Host::new();
+    let name = |n: usize| format!("g-{n}");
+    let members: Vec<Joined> = (0..300).map(|n| host.alone_in(&name(n))).collect();
+    let beat = |n: usize| host.beat(&name(n), &members[n]);
+    assert!((0..300).all(|n| beat(n).is_ok()));
+    host.pass(5_000);
+    // One of three lives.
+    assert!((0..300).step_by(3).all(|n| beat(n).is_ok()));
+    host.pass(4_990);
+    assert_eq!(host.engine.members(), 300);
+    host.pass(20);
+    assert_eq!(host.engine.members(), 100);
+    for n in 0..300 {
+        let lives = n % 3 == 0;
+        assert_eq!(beat(n).is_ok(), lives, "{n}");
+    }
+}
+
+#[test]
 fn commits_are_fenced_by_generation_and_fetched_by_anyone() {
     let host = Host::new();
     let joined = host.alone_in("g");
