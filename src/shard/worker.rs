@@ -20,7 +20,7 @@ use crate::metrics::{RefusalCause, ShardMetrics};
 use crate::time::{Now, Tick};
 
 /// Timers fired in one turn at most, of members who live: who waits for the turn to end waits for
-/// them. One takes a tenth of a microsecond, one who dies ten times that, and a turn itself as much.
+/// them. One takes a tenth of a microsecond, one who dies ten times that, and so does a turn.
 const FIRED_MAX: usize = 256;
 
 /// Looks at a loop that is taken, where no turn waits for a journal: about a microsecond.
