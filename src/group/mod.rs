@@ -29,6 +29,7 @@
 //! last member, no leader re-election), Kafka is right.
 
 mod apply;
+mod block;
 mod classic;
 mod describe;
 mod effects;

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::block::{Block, Plain};
 use super::record::{OffsetMetadata, OffsetValue};
 use super::sorted::Sorted;
 use crate::ids::{PartitionIndex, TopicId};
 use crate::time::WallMs;
 
-/// One topic's offsets, in the order of the partitions: 20 bytes an offset, and about 100 for each
+/// One topic's offsets, in the order of the partitions: 12 bytes an offset, and about 100 for each
 /// 64 neighbours.
 ///
 /// ```text
@@ -22,23 +23,6 @@ pub(super) struct Row {
     blocks: Sorted<i32, Block>,
     /// Kept in step with the slots.
     rare: BTreeMap<PartitionIndex, Rare>,
-}
-
-/// Neighbouring partitions.
-#[derive(Debug, Default)]
-struct Block {
-    /// A bit for each that has an offset.
-    present: u64,
-    /// In the order of the bits.
-    slots: Vec<Slot>,
-}
-
-/// What every offset has, in 20 bytes: numbers of 64 bits in halves, which need no padding.
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    offset: [u32; 2],
-    committed_at: [u32; 2],
-    leader_epoch: i32,
 }
 
 /// What few offsets have.
@@ -65,32 +49,31 @@ impl Row {
 
     pub(super) fn contains(&self, partition: PartitionIndex) -> bool {
         let (block, bit) = place(partition);
-        let block = self.blocks.get(&block);
-        block.is_some_and(|block| block.present & bit != 0)
+        self.blocks
+            .get(&block)
+            .is_some_and(|block| block.contains(bit))
     }
 
     pub(super) fn get(&self, partition: PartitionIndex) -> Option<OffsetValue> {
         let (block, bit) = place(partition);
-        let block = self.blocks.get(&block)?;
-        let slot = (block.present & bit != 0).then(|| block.slots[block.rank(bit)])?;
-        Some(self.value(partition, slot))
+        let plain = self.blocks.get(&block)?.get(bit)?;
+        Some(self.value(partition, plain))
     }
 
     /// What a partition has, beside what it is to have.
     pub(super) fn compare(&self, partition: PartitionIndex, with: &OffsetValue) -> Stored {
         let (block, bit) = place(partition);
         let block = self.blocks.get(&block);
-        let Some(block) = block.filter(|block| block.present & bit != 0) else {
+        let Some(plain) = block.and_then(|block| block.get(bit)) else {
             return Stored::Nothing;
         };
-        let slot = block.slots[block.rank(bit)];
-        if whole(slot.offset) != with.offset
-            || slot.leader_epoch != with.leader_epoch
+        if plain.offset != with.offset
+            || plain.leader_epoch != with.leader_epoch
             || !self.is_rarity(partition, with)
         {
             return Stored::Else;
         }
-        Stored::Same(WallMs(whole(slot.committed_at)))
+        Stored::Same(plain.committed_at)
     }
 
     /// Whether what few offsets have is the same.
@@ -116,8 +99,12 @@ impl Row {
         }
         self.set_rare(partition, value);
         let (index, bit) = place(partition);
-        let slot = Slot::of(value);
-        self.blocks.get_or_add(&index).insert(bit, slot)
+        let plain = Plain {
+            offset: value.offset,
+            committed_at: value.committed_at,
+            leader_epoch: value.leader_epoch,
+        };
+        self.blocks.get_or_add(&index).insert(bit, plain)
     }
 
     /// Takes an offset away; whether there was one.
@@ -126,11 +113,10 @@ impl Row {
         let Some(block) = self.blocks.get_mut(&index) else {
             return false;
         };
-        if block.present & bit == 0 {
+        if !block.remove(bit) {
             return false;
         }
-        block.remove(bit);
-        if block.present == 0 {
+        if block.is_empty() {
             self.blocks.remove(&index);
         }
         self.rare.remove(&partition);
@@ -140,17 +126,20 @@ impl Row {
     /// Everything, in the order of the partitions.
     pub(super) fn iter(&self) -> impl Iterator<Item = (PartitionIndex, OffsetValue)> {
         let blocks = self.blocks.iter();
-        let slots = blocks.flat_map(|(index, block)| block.partitions(*index));
-        slots.map(|(partition, slot)| (partition, self.value(partition, slot)))
+        let each = blocks.flat_map(|(index, block)| {
+            let first = index << BITS.trailing_zeros();
+            block.iter().map(move |(bit, plain)| (first + bit, plain))
+        });
+        each.map(|(partition, plain)| (partition, self.value(partition, plain)))
     }
 
-    fn value(&self, partition: PartitionIndex, slot: Slot) -> OffsetValue {
+    fn value(&self, partition: PartitionIndex, plain: Plain) -> OffsetValue {
         let rare = self.rare.get(&partition);
         OffsetValue {
-            offset: whole(slot.offset),
-            leader_epoch: slot.leader_epoch,
+            offset: plain.offset,
+            leader_epoch: plain.leader_epoch,
             metadata: rare.map(|it| it.metadata.clone()).unwrap_or_default(),
-            committed_at: WallMs(whole(slot.committed_at)),
+            committed_at: plain.committed_at,
             expires_at: rare.and_then(|it| it.expires_at),
             topic_id: rare.map_or(self.topic_id, |it| it.topic_id),
         }
@@ -172,55 +161,8 @@ impl Row {
     }
 }
 
-impl Block {
-    /// How many of those that are there come before.
-    fn rank(&self, bit: u64) -> usize {
-        (self.present & (bit - 1)).count_ones() as usize
-    }
-
-    fn insert(&mut self, bit: u64, slot: Slot) -> bool {
-        let at = self.rank(bit);
-        if self.present & bit != 0 {
-            self.slots[at] = slot;
-            return false;
-        }
-        if self.slots.len() == self.slots.capacity() {
-            // By a quarter, not by doubling, and to no more than a block may have.
-            let (len, max) = (self.slots.len(), BITS as usize);
-            self.slots.reserve_exact((len / 4 + 1).min(max - len));
-        }
-        self.slots.insert(at, slot);
-        self.present |= bit;
-        true
-    }
-
-    fn remove(&mut self, bit: u64) {
-        self.slots.remove(self.rank(bit));
-        self.present &= !bit;
-        if self.slots.len() < self.slots.capacity() / 2 {
-            self.slots.shrink_to_fit();
-        }
-    }
-
-    fn partitions(&self, index: i32) -> impl Iterator<Item = (PartitionIndex, Slot)> {
-        let bits = (0..i32::try_from(BITS).unwrap_or(0)).filter(|bit| self.present >> bit & 1 == 1);
-        let partitions = bits.map(move |bit| (index << BITS.trailing_zeros()) + bit);
-        partitions.zip(self.slots.iter().copied())
-    }
-}
-
-impl Slot {
-    fn of(value: &OffsetValue) -> Self {
-        Self {
-            offset: halves(value.offset),
-            committed_at: halves(value.committed_at.0),
-            leader_epoch: value.leader_epoch,
-        }
-    }
-}
-
 /// Partitions of a block.
-const BITS: u32 = u64::BITS;
+const BITS: u32 = Block::BITS;
 
 /// The block of a partition, which may be negative, and its bit within.
 fn place(partition: PartitionIndex) -> (i32, u64) {
@@ -229,29 +171,11 @@ fn place(partition: PartitionIndex) -> (i32, u64) {
     (partition >> shift, 1 << bit)
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "each half is cut out at its width"
-)]
-fn halves(number: i64) -> [u32; 2] {
-    let bits = number.cast_unsigned();
-    [(bits >> 32) as u32, bits as u32]
-}
-
-fn whole([high, low]: [u32; 2]) -> i64 {
-    (u64::from(high) << 32 | u64::from(low)).cast_signed()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn an_offset_takes_20_bytes() {
-        assert_eq!(size_of::<Slot>(), 20);
-    }
 
     fn partitions() -> impl Strategy<Value = PartitionIndex> {
         // Neighbours, the edges of blocks, strangers, and what no client should send.
@@ -268,10 +192,14 @@ mod tests {
         let metadata = prop_oneof![4 => Just(""), 1 => Just("m")];
         let expires_at = prop::option::weighted(0.1, any::<i64>());
         let topic = prop_oneof![4 => Just(1u128), 1 => Just(0), 1 => Just(2)];
+        // What fits into a narrow slot, as a rule.
+        let offset = prop_oneof![30 => 0..1i64 << 40, 1 => any::<i64>()];
+        let committed_at = prop_oneof![30 => 0..1i64 << 31, 1 => any::<i64>()];
+        let leader_epoch = prop_oneof![30 => -1..100i32, 1 => any::<i32>()];
         (
-            any::<i64>(),
-            any::<i64>(),
-            any::<i32>(),
+            offset,
+            committed_at,
+            leader_epoch,
             metadata,
             expires_at,
             topic,

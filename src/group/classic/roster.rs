@@ -26,8 +26,9 @@ pub(in crate::group) struct Roster {
     pending: Few<MemberId, SeatId>,
     /// How many members support a protocol.
     support: Few<Arc<str>, usize>,
-    joining: usize,
-    owing_sync: usize,
+    // Of 32 bits, so that a group is no larger than what the allocator would give it anyway.
+    joining: u32,
+    owing_sync: u32,
 }
 
 impl Roster {
@@ -71,16 +72,16 @@ impl Roster {
     }
 
     pub(super) fn joining(&self) -> usize {
-        self.joining
+        self.joining as usize
     }
 
     pub(super) fn owing_sync(&self) -> usize {
-        self.owing_sync
+        self.owing_sync as usize
     }
 
     /// Everyone known waits in a join, and nobody is expected.
     pub(super) fn all_joined(&self) -> bool {
-        self.members.len() == self.joining && self.pending.is_empty()
+        self.members.len() == self.joining() && self.pending.is_empty()
     }
 
     /// How long the slowest member may take to join again, in milliseconds.
@@ -120,8 +121,8 @@ impl Roster {
         if let Some(instance) = &member.instance {
             self.statics.insert(instance.clone(), id.clone());
         }
-        self.joining += usize::from(member.joining.is_some());
-        self.owing_sync += usize::from(member.owes_sync);
+        self.joining += u32::from(member.joining.is_some());
+        self.owing_sync += u32::from(member.owes_sync);
         self.members.insert(id, member);
     }
 
@@ -133,8 +134,8 @@ impl Roster {
         if let Some(instance) = &member.instance {
             self.statics.remove(instance.as_str());
         }
-        self.joining -= usize::from(member.joining.is_some());
-        self.owing_sync -= usize::from(member.owes_sync);
+        self.joining -= u32::from(member.joining.is_some());
+        self.owing_sync -= u32::from(member.owes_sync);
         Some((id, member))
     }
 
@@ -171,9 +172,9 @@ impl Roster {
     /// Parks a join, or takes it back; the one that was parked comes out.
     pub(super) fn set_joining(&mut self, id: &str, to: Option<ReplyTo>) -> Option<ReplyTo> {
         let member = self.members.get_mut(id)?;
-        self.joining += usize::from(to.is_some());
+        self.joining += u32::from(to.is_some());
         let old = std::mem::replace(&mut member.joining, to);
-        self.joining -= usize::from(old.is_some());
+        self.joining -= u32::from(old.is_some());
         old
     }
 
@@ -185,8 +186,8 @@ impl Roster {
 
     pub(super) fn set_owes_sync(&mut self, id: &str, owes: bool) {
         if let Some(member) = self.members.get_mut(id) {
-            self.owing_sync += usize::from(owes);
-            self.owing_sync -= usize::from(member.owes_sync);
+            self.owing_sync += u32::from(owes);
+            self.owing_sync -= u32::from(member.owes_sync);
             member.owes_sync = owes;
         }
     }
@@ -207,7 +208,8 @@ impl Roster {
         mut each: impl FnMut(&MemberId, &Member, Option<ReplyTo>),
     ) {
         self.joining = 0;
-        self.owing_sync = self.members.len();
+        let members = u32::try_from(self.members.len());
+        self.owing_sync = members.expect("a group has fewer than 2^32 members");
         for (id, member) in self.members.iter_mut() {
             member.is_new = false;
             member.owes_sync = true;
@@ -268,8 +270,8 @@ impl Roster {
             let owner = self.members.get(id.as_str());
             owner.is_some_and(|it| it.instance.as_ref() == Some(instance))
         };
-        self.joining == members().filter(|it| it.joining.is_some()).count()
-            && self.owing_sync == members().filter(|it| it.owes_sync).count()
+        self.joining() == members().filter(|it| it.joining.is_some()).count()
+            && self.owing_sync() == members().filter(|it| it.owes_sync).count()
             && support.len() == self.support.len()
             && support
                 .iter()
