@@ -1,5 +1,6 @@
-//! When groups come to rest.
+//! When groups come to rest, and what they leave behind is tidied up.
 
+use super::filed::Filed;
 use super::state::ShardState;
 use crate::time::Tick;
 
@@ -10,19 +11,98 @@ const ROUND_MS: u64 = 7_500;
 /// From one part of a round to the next, in milliseconds: a part takes a third of one at most.
 const PART_MS: u64 = 10;
 
+/// Timers that a part looks at, more or less: another half a millisecond.
+const LOOKS_MAX: usize = 8_192;
+
+/// What is to be tidied up in the wheel.
+///
+/// To form a group overtakes more timers than it leaves, and those would stay filed for as long
+/// as the longest session lasts. So the wheel is walked when it has grown by a quarter since the
+/// last time, or less and no more. A crowd that only beats files a timer for each that fires: its
+/// wheel does not grow, and is left alone.
+#[derive(Debug, Default)]
+pub(super) struct Tidying {
+    /// The slot of the wheel to go on with.
+    at: Option<usize>,
+    /// How long the wheel was when it had been tidied up, or since.
+    kept: usize,
+    /// How long it was at the last round.
+    seen: usize,
+}
+
 impl ShardState {
     /// Lets groups rest, if it is time for that; a part of a round at most.
     pub(crate) fn rest(&mut self, now: Tick) {
         if now < self.rests_at {
             return;
         }
-        let is_over = self.groups.rest();
+        // First the groups, then the wheel.
+        let is_over = if self.tidying.at.is_some() {
+            self.tidy()
+        } else {
+            self.groups.rest() && !self.tidying.begins(self.wheel.len())
+        };
         self.rests_at = now + if is_over { ROUND_MS } else { PART_MS };
+    }
+
+    /// Goes on with tidying up the wheel; whether it is done.
+    fn tidy(&mut self) -> bool {
+        let Some(at) = self.tidying.at else {
+            return true;
+        };
+        let groups = &self.groups;
+        let keep = |timer: &Filed| groups.is_current((*timer).into());
+        self.tidying.at = self.wheel.tidy(at, LOOKS_MAX, keep);
+        self.tidying.kept = self.wheel.len();
+        self.tidying.at.is_none()
     }
 
     /// When it is. Nobody wakes for it where the host drives the shard: its next turn will do.
     pub(super) fn rest_at(&self) -> Option<Tick> {
         let is_anybody_awake = self.groups.at_rest() < self.groups.len();
-        (self.shared.has_drivers && is_anybody_awake).then_some(self.rests_at)
+        let is_due = is_anybody_awake || self.tidying.at.is_some();
+        (self.shared.has_drivers && is_due).then_some(self.rests_at)
+    }
+}
+
+impl Tidying {
+    /// Whether the wheel is to be walked now, which is that long; asked once a round.
+    fn begins(&mut self, len: usize) -> bool {
+        let is_growing = len > self.seen;
+        self.seen = len;
+        self.kept = self.kept.min(len);
+        let grown = len - self.kept;
+        let is_due = grown > len / 4 || (!is_growing && grown > len / 16);
+        self.at = is_due.then_some(0);
+        is_due
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    /// A round at which the wheel is that long, and is left at `kept` if it is walked.
+    fn round(tidying: &mut Tidying, len: usize, kept: usize) -> bool {
+        let begins = tidying.begins(len);
+        if begins {
+            (tidying.at, tidying.kept) = (None, kept);
+        }
+        begins
+    }
+
+    #[test]
+    fn the_wheel_is_walked_when_it_has_grown_and_not_while_it_only_turns() {
+        let mut tidying = Tidying::default();
+        assert!(!round(&mut tidying, 0, 0));
+        assert!(round(&mut tidying, 4_000, 1_000), "a crowd was formed");
+        for len in [1_000, 1_010, 990, 1_020] {
+            assert!(!round(&mut tidying, len, 0), "it beats, and no more");
+        }
+        assert!(!round(&mut tidying, 1_200, 0), "some more came");
+        assert!(round(&mut tidying, 1_200, 1_050), "and that was all");
+        assert!(!round(&mut tidying, 500, 0), "half of them left");
+        assert!(round(&mut tidying, 700, 600), "as many came");
     }
 }

@@ -11,6 +11,7 @@ use super::filed::Filed;
 use super::in_flight::InFlight;
 use super::limits::Limits;
 use super::notes;
+use super::rest::Tidying;
 use super::share::Counts;
 use crate::error::Refusal;
 use crate::group::{Due, Effect, Entry, Groups, Reply, ReplyTo, Request, Rules, SeatId, Timer};
@@ -49,7 +50,7 @@ pub(crate) struct ShardState {
     pub(super) id: ShardId,
     pub(super) shared: Arc<Shared>,
     pub(super) groups: Groups,
-    wheel: Wheel<Filed>,
+    pub(super) wheel: Wheel<Filed>,
     doors: Doors,
     pub(super) answers: Answers,
     /// Requests that were held back and are now asked again, before any other.
@@ -71,6 +72,7 @@ pub(crate) struct ShardState {
     backlog: Option<Backlog>,
     /// When groups may rest next: see [`super::rest`].
     pub(super) rests_at: Tick,
+    pub(super) tidying: Tidying,
     /// New offsets that are on their way to the journal.
     pub(super) promised: usize,
     /// What this shard holds of the limits that all shards share.
@@ -114,6 +116,7 @@ impl ShardState {
             latest: now,
             backlog: None,
             rests_at: now.tick,
+            tidying: Tidying::default(),
             promised: 0,
             taken: Counts::default(),
             fx: Vec::new(),

@@ -3,6 +3,7 @@
 
 mod clock;
 mod stalls;
+mod tidy;
 mod wheel;
 
 pub use clock::{Clock, ManualClock, Now, SystemClock, Tick, WallMs};

@@ -23,7 +23,7 @@ use super::Tick;
 /// A slot that has emptied keeps its memory up to this many entries.
 ///
 /// Of 8,192 slots with 16-byte entries that is 4 MiB at most, whatever bursts went through.
-const KEPT_ENTRIES: usize = 32;
+pub(super) const KEPT_ENTRIES: usize = 32;
 
 /// The measures of a wheel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,34 +66,34 @@ impl std::error::Error for WheelFull {}
 #[derive(Debug)]
 pub struct Wheel<T> {
     config: WheelConfig,
-    slots: Vec<Slot<T>>,
+    pub(super) slots: Vec<Slot<T>>,
     /// One bit a slot: set while the slot has entries.
-    occupied: Vec<u64>,
+    pub(super) occupied: Vec<u64>,
     /// Entries whose step was already walked when they came: they fire first.
-    overdue: Vec<T>,
+    pub(super) overdue: Vec<T>,
     /// Every step up to here, included, has been walked to its end.
     walked: u64,
     /// Where the walk of the slot after `walked` was cut off, if it was.
-    cut: Option<Cut>,
+    pub(super) cut: Option<Cut>,
     /// The earliest step in the slots, `u64::MAX` if there is none; `None`: to be looked for.
-    earliest: Option<u64>,
-    len: usize,
+    pub(super) earliest: Option<u64>,
+    pub(super) len: usize,
 }
 
 #[derive(Debug)]
-struct Slot<T> {
+pub(super) struct Slot<T> {
     /// The smallest step among the entries, or less while the slot's walk is cut off;
     /// `u64::MAX` when there are none.
-    earliest: u64,
-    entries: Vec<Entry<T>>,
+    pub(super) earliest: u64,
+    pub(super) entries: Vec<Entry<T>>,
 }
 
 /// 16 bytes with a payload of 12: most of what a wheel takes is these.
 #[derive(Clone, Copy, Debug)]
-struct Entry<T> {
+pub(super) struct Entry<T> {
     /// Of which turn its step is; [`NEVER`]: of none that will come.
-    turn: u32,
-    payload: T,
+    pub(super) turn: u32,
+    pub(super) payload: T,
 }
 
 /// The turn of a deadline that is too far away to be counted.
@@ -104,7 +104,7 @@ const STEP_NEVER: u64 = u64::MAX - 1;
 
 /// A walk within a slot that ran out of its budget.
 #[derive(Clone, Copy, Debug)]
-struct Cut {
+pub(super) struct Cut {
     /// Entries before this index were looked at and stay.
     at: usize,
     /// The first turn among those that stay.
@@ -230,29 +230,6 @@ impl<T: Copy> Wheel<T> {
         false
     }
 
-    /// Throws away what `keep` says no to, without firing it: entries that their owners have
-    /// given up, when they outnumber the others. Walks all entries.
-    pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
-        self.overdue.retain(&mut keep);
-        self.len = self.overdue.len();
-        // A walk that was cut off begins anew: what it has fired is gone, the rest is looked at.
-        self.cut = None;
-        self.earliest = None;
-        for index in 0..self.slots.len() {
-            let slot = &mut self.slots[index];
-            slot.entries.retain(|entry| keep(&entry.payload));
-            let first = slot.entries.iter().map(|entry| entry.turn).min();
-            let earliest = first.map_or(u64::MAX, |turn| self.step_of(index, turn));
-            let slot = &mut self.slots[index];
-            slot.earliest = earliest;
-            self.len += slot.entries.len();
-            if slot.entries.is_empty() {
-                self.occupied[index / 64] &= !(1 << (index % 64));
-                slot.entries.shrink_to(KEPT_ENTRIES);
-            }
-        }
-    }
-
     /// When [`advance`](Self::advance) next has something to fire, `None` if nothing waits.
     ///
     /// Exact to the step: the earliest deadline, rounded up to `tick_ms`. While more is due than
@@ -353,7 +330,7 @@ impl<T: Copy> Wheel<T> {
     }
 
     /// The step of an entry of that slot.
-    fn step_of(&self, index: usize, turn: u32) -> u64 {
+    pub(super) fn step_of(&self, index: usize, turn: u32) -> u64 {
         if turn == NEVER {
             return STEP_NEVER;
         }
@@ -504,10 +481,12 @@ mod tests {
     enum Op {
         Insert { after_ms: i64 },
         Advance { by_ms: u64, max: usize },
+        Tidy { max: usize },
     }
 
     fn op() -> impl Strategy<Value = Op> {
         prop_oneof![
+            (1_usize..100).prop_map(|max| Op::Tidy { max }),
             // Past, within a turn (640 ms), many turns ahead.
             (-100_i64..5_000).prop_map(|after_ms| Op::Insert { after_ms }),
             (-10_i64..700).prop_map(|after_ms| Op::Insert { after_ms }),
@@ -536,6 +515,14 @@ mod tests {
                         let deadline = now.saturating_add_signed(after_ms);
                         wheel.insert(Tick(deadline), payload).unwrap();
                         waits.insert(payload, deadline);
+                    }
+                    Op::Tidy { max } => {
+                        let keep = |payload: &usize| !payload.is_multiple_of(5);
+                        let mut from = Some(0);
+                        while let Some(slot) = from {
+                            from = wheel.tidy(slot, max, keep);
+                        }
+                        waits.retain(|payload, _| keep(payload) || wheel.overdue.contains(payload));
                     }
                     Op::Advance { by_ms, max } => {
                         now += by_ms;
