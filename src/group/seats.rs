@@ -3,27 +3,29 @@
 //! A deadline is *lazy*: it is filed once, and only when it fires is it compared with what was
 //! heard of the member since. A heartbeat therefore never touches a timer.
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
+
+use foldhash::fast::RandomState;
 
 use super::effects::{Effect, End, GroupKey, SeatId, Timer};
 use crate::ids::MemberId;
 use crate::time::{Stalls, Tick};
 
-/// One member's or pending member's place, in 48 bytes.
+/// One member's or pending member's place, in 28 bytes.
 #[derive(Debug)]
-pub(super) struct Seat {
+struct Seat {
     /// The slot of its group, which does not go while somebody sits in it; [`FREE`]: nobody does.
-    pub(super) slot: u32,
-    /// Empty: the group is at rest, and knows.
-    pub(super) member: MemberId,
-    /// When the core itself last heard of the member, or reset its timer.
-    heard_at: Tick,
+    slot: u32,
+    /// When the core itself last heard of the member, or reset its timer: a [`Tick`] in halves,
+    /// which need no padding.
+    heard_at: [u32; 2],
     /// How long it may be silent from then on, in milliseconds.
     silence_ms: u32,
     /// How long it may be silent after each later beat: its session timeout.
     timeout_ms: u32,
-    /// When the filed timer fires.
-    filed_at: Tick,
+    /// When the filed timer fires, in milliseconds from `heard_at` on; 0: then or before.
+    filed_after_ms: u32,
     /// The number of the filed timer, if one is filed.
     arming: Option<NonZeroU32>,
 }
@@ -35,6 +37,8 @@ const FREE: u32 = u32::MAX;
 pub(super) struct Seats {
     places: Vec<Seat>,
     free: Vec<u32>,
+    /// Who sits there, as far as the group is awake: one at rest knows it itself.
+    members: HashMap<u32, MemberId, RandomState>,
     armings: u32,
 }
 
@@ -43,52 +47,66 @@ impl Seats {
         self.places.len() - self.free.len()
     }
 
-    pub(super) fn get(&self, seat: SeatId) -> Option<&Seat> {
+    fn get(&self, seat: SeatId) -> Option<&Seat> {
         let seat = self.places.get(seat.0 as usize)?;
         (seat.slot != FREE).then_some(seat)
+    }
+
+    /// The slot of the group of whoever sits there.
+    pub(super) fn slot(&self, seat: SeatId) -> Option<u32> {
+        self.get(seat).map(|place| place.slot)
+    }
+
+    /// Who sits there; `None`: nobody, or a member of a group at rest.
+    pub(super) fn member(&self, seat: SeatId) -> Option<&MemberId> {
+        self.members.get(&seat.0)
     }
 
     /// Reads a seat, so that its lines are on their way.
     pub(super) fn glance(&self, seat: SeatId) -> u64 {
         let place = self.places.get(seat.0 as usize);
-        place.map_or(0, |it| it.heard_at.0 ^ it.filed_at.0 ^ u64::from(it.slot))
+        place.map_or(0, |it| u64::from(it.slot ^ it.filed_after_ms))
     }
 
     /// Takes a seat; its timer is not armed yet.
     pub(super) fn take(&mut self, group: GroupKey, member: MemberId) -> SeatId {
         let seat = Seat {
             slot: group.slot,
-            member,
-            heard_at: Tick(0),
+            heard_at: [0; 2],
             silence_ms: 0,
             timeout_ms: 0,
-            filed_at: Tick(0),
+            filed_after_ms: 0,
             arming: None,
         };
-        if let Some(index) = self.free.pop() {
+        let index = if let Some(index) = self.free.pop() {
             self.places[index as usize] = seat;
-            return SeatId(index);
-        }
-        self.places.push(seat);
-        let index = u32::try_from(self.places.len() - 1);
-        SeatId(index.expect("a shard has fewer than 2^32 seats"))
+            index
+        } else {
+            self.places.push(seat);
+            let index = u32::try_from(self.places.len() - 1);
+            index.expect("a shard has fewer than 2^32 seats")
+        };
+        self.members.insert(index, member);
+        SeatId(index)
     }
 
     /// The member's group has come to rest.
     pub(super) fn unname(&mut self, seat: SeatId) {
-        self.places[seat.0 as usize].member = MemberId::default();
+        self.members.remove(&seat.0);
+        if self.members.len() < self.members.capacity() / 8 {
+            self.members.shrink_to(2 * self.members.len());
+        }
     }
 
     /// The member's group is awake again.
     pub(super) fn name(&mut self, seat: SeatId, member: &MemberId) {
-        self.places[seat.0 as usize].member = member.clone();
+        self.members.insert(seat.0, member.clone());
     }
 
     /// Gives a seat up; its filed timer will find nobody.
     pub(super) fn give_up(&mut self, seat: SeatId, end: End, fx: &mut Vec<Effect>) {
-        let place = &mut self.places[seat.0 as usize];
-        place.slot = FREE;
-        place.member = MemberId::default();
+        self.places[seat.0 as usize].slot = FREE;
+        self.unname(seat);
         self.free.push(seat.0);
         fx.push(Effect::Unseat { seat, end });
     }
@@ -108,13 +126,13 @@ impl Seats {
     ) {
         let bounded = |ms| u32::try_from(ms).unwrap_or(u32::MAX);
         let place = &mut self.places[seat.0 as usize];
-        place.heard_at = now;
+        place.hear(now);
         place.silence_ms = bounded(silence_ms);
         place.timeout_ms = bounded(timeout_ms);
         // A beat may come in at once, and be the last one.
         let deadline = now + silence_ms.min(timeout_ms);
         // A timer that fires earlier will look again by itself.
-        if place.arming.is_none() || place.filed_at > deadline {
+        if place.arming.is_none() || place.filed_at() > deadline {
             let timer = self.file(seat, deadline);
             fx.push(Effect::Arm {
                 at: deadline,
@@ -127,7 +145,7 @@ impl Seats {
         let arming = NonZeroU32::new(self.armings.wrapping_add(1)).unwrap_or(NonZeroU32::MIN);
         self.armings = arming.get();
         let place = &mut self.places[seat.0 as usize];
-        place.filed_at = deadline;
+        place.file_at(deadline);
         place.arming = Some(arming);
         Timer::Session {
             seat,
@@ -146,17 +164,27 @@ impl Seats {
     pub(super) fn deadline(&self, seat: SeatId, beat: Option<Tick>, stalls: &Stalls) -> Tick {
         let place = &self.places[seat.0 as usize];
         let (heard_at, silence_ms) = match beat {
-            Some(beat) if beat > place.heard_at => (beat, place.timeout_ms),
-            Some(_) | None => (place.heard_at, place.silence_ms),
+            Some(beat) if beat > place.heard_at() => (beat, place.timeout_ms),
+            Some(_) | None => (place.heard_at(), place.silence_ms),
         };
         heard_at + u64::from(silence_ms) + stalls.unserved_ms_since(heard_at)
     }
 
-    /// Files the timer again, later: when, and which one it is.
-    pub(super) fn refile(&mut self, seat: SeatId, deadline: Tick, now: Tick) -> (Tick, Timer) {
+    /// Files the timer again, later, after that last beat: when, and which one it is.
+    pub(super) fn refile(
+        &mut self,
+        seat: SeatId,
+        (beat, deadline): (Option<Tick>, Tick),
+        now: Tick,
+    ) -> (Tick, Timer) {
+        let place = &mut self.places[seat.0 as usize];
+        if let Some(beat) = beat.filter(|beat| *beat > place.heard_at()) {
+            // The same deadline, counted from near by.
+            place.hear(beat);
+            place.silence_ms = place.timeout_ms;
+        }
         // No later than a beat that comes in at once would want it.
-        let timeout_ms = u64::from(self.places[seat.0 as usize].timeout_ms);
-        let at = deadline.min(now + timeout_ms);
+        let at = deadline.min(now + u64::from(place.timeout_ms));
         (at, self.file(seat, at))
     }
 
@@ -166,12 +194,41 @@ impl Seats {
     }
 }
 
+impl Seat {
+    fn heard_at(&self) -> Tick {
+        let [high, low] = self.heard_at;
+        Tick(u64::from(high) << 32 | u64::from(low))
+    }
+
+    fn filed_at(&self) -> Tick {
+        self.heard_at() + u64::from(self.filed_after_ms)
+    }
+
+    /// Moves the time from which all others count; the filed timer stays where it is.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "each half is cut out at its width"
+    )]
+    fn hear(&mut self, at: Tick) {
+        let filed_at = self.filed_at();
+        self.heard_at = [(at.0 >> 32) as u32, at.0 as u32];
+        self.file_at(filed_at);
+    }
+
+    /// A timer that is filed for a time before is one that fires as soon as can be; none is for
+    /// more than a timeout and a stall after.
+    fn file_at(&mut self, at: Tick) {
+        let after_ms = at.since_ms(self.heard_at());
+        self.filed_after_ms = u32::try_from(after_ms).unwrap_or(u32::MAX);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_seat_takes_48_bytes() {
-        assert_eq!(size_of::<Seat>(), 48);
+    fn a_seat_takes_28_bytes() {
+        assert_eq!(size_of::<Seat>(), 28);
     }
 }

@@ -35,13 +35,12 @@ impl Groups {
             fx.push(Effect::Arm { at, timer });
             return Due::Later;
         }
-        let Some(place) = self.seats.get(seat) else {
+        let Some(slot) = self.seats.slot(seat) else {
             return Due::Nothing;
         };
-        // Nobody waits in a group at rest, whose seats have no names.
-        let member = place.member.clone();
-        if !member.is_empty()
-            && let Some(key) = self.places.key(place.slot)
+        // Nobody waits in a group at rest.
+        if let Some(member) = self.seats.member(seat).cloned()
+            && let Some(key) = self.places.key(slot)
             && self.turn(key, now, fx, |turn| turn.is_waiting(&member)) == Some(true)
         {
             // Armed anew when its request is answered.
@@ -64,7 +63,7 @@ impl Groups {
             return None;
         }
         let deadline = self.seats.deadline(seat, beat, &self.stalls);
-        (deadline > now).then(|| self.seats.refile(seat, deadline, now))
+        (deadline > now).then(|| self.seats.refile(seat, (beat, deadline), now))
     }
 
     /// Reads what [`Self::session_due`] will look at, so that it is on its way from memory; what
@@ -75,12 +74,12 @@ impl Groups {
 
     /// Expires the member or pending member of that seat.
     pub fn expire(&mut self, seat: SeatId, now: Now, fx: &mut Vec<Effect>) {
-        let slot = self.seats.get(seat).map(|place| place.slot);
+        let slot = self.seats.slot(seat);
         let Some(key) = slot.and_then(|slot| self.places.key(slot)) else {
             return;
         };
         self.keyed_mut(key);
-        if let Some(member) = self.seats.get(seat).map(|place| place.member.clone()) {
+        if let Some(member) = self.seats.member(seat).cloned() {
             self.turn(key, now, fx, |turn| turn.expire(&member));
         }
     }
