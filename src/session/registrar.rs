@@ -18,9 +18,9 @@ use crate::time::Tick;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SessionId(NonZeroU32);
 
-/// A group's beacon, for its owner.
+/// A group's beacon, for its owner: its number from 1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct BeaconId(u32);
+pub struct BeaconId(NonZeroU32);
 
 /// A session that cannot be opened; the member's heartbeats have to go through the mailbox.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,14 +88,19 @@ impl Numbers {
     }
 }
 
-/// Who uses a beacon.
+/// Who uses a beacon, in one word: its sessions that are not over, and whether its group is there.
+///
+/// A beacon is another group's only when neither is: see `Sessions::beat`.
 #[derive(Clone, Copy, Default, Debug)]
-struct Uses {
-    /// Sessions that are not over. A beacon is another group's only when there are none: see
-    /// `Sessions::beat`.
-    sessions: u32,
-    /// Whether the group is there.
-    is_shown: bool,
+struct Uses(u32);
+
+impl Uses {
+    const SHOWN: u32 = 1;
+    const SESSION: u32 = 2;
+
+    fn is_free(self) -> bool {
+        self.0 == 0
+    }
 }
 
 /// Opens and closes the sessions of one shard; there is one at a time.
@@ -139,10 +144,11 @@ impl Registrar {
         if state.uses.len() <= slot {
             state.uses.resize(slot + 1, Uses::default());
         }
-        state.uses[slot].is_shown = true;
+        state.uses[slot].0 |= Uses::SHOWN;
         let beacon = self.sessions.beacons.make(number);
         beacon.publish(Generation(0), Phase::Empty);
-        Some(BeaconId(number))
+        // There are fewer places than numbers: one more than a number is one.
+        NonZeroU32::new(number + 1).map(BeaconId)
     }
 
     /// Shows a new state of a group.
@@ -150,7 +156,7 @@ impl Registrar {
     /// The order counts: first close the sessions of removed members, then publish, then release
     /// replies that speak of this generation.
     pub fn publish(&self, beacon: BeaconId, generation: Generation, phase: Phase) {
-        if let Some(beacon) = self.sessions.beacons.get(beacon.0) {
+        if let Some(beacon) = self.sessions.beacons.get(beacon.place()) {
             beacon.publish(generation, phase);
         }
     }
@@ -159,10 +165,11 @@ impl Registrar {
     pub fn remove_beacon(&mut self, beacon: BeaconId) {
         self.publish(beacon, Generation(0), Phase::Dead);
         let state = self.state();
-        let uses = &mut state.uses[beacon.0 as usize];
-        let was_shown = std::mem::take(&mut uses.is_shown);
-        if was_shown && uses.sessions == 0 {
-            state.beacons.free.push(beacon.0);
+        let uses = &mut state.uses[beacon.place() as usize];
+        let was_shown = uses.0 & Uses::SHOWN != 0;
+        uses.0 &= !Uses::SHOWN;
+        if was_shown && uses.is_free() {
+            state.beacons.free.push(beacon.place());
         }
     }
 
@@ -189,7 +196,7 @@ impl Registrar {
         // There are fewer places than numbers: one more than a number is one.
         let number = NonZeroU32::new(cell + 1).ok_or(NoSession::Full)?;
         let word = sessions.words.make(cell);
-        sessions.cards.make(cell).fill(print, beacon.0);
+        sessions.cards.make(cell).fill(print, beacon.place());
         if instance != 0 {
             sessions.instances.make(cell);
         }
@@ -206,7 +213,7 @@ impl Registrar {
             self.give_back(cell);
             return Err(NoSession::BucketFull);
         }
-        self.state().uses[beacon.0 as usize].sessions += 1;
+        self.state().uses[beacon.place() as usize].0 += Uses::SESSION;
         // Relaxed: a number to show, written by the owner only.
         sessions.len.fetch_add(1, Ordering::Relaxed);
         Ok(SessionId(number))
@@ -225,8 +232,8 @@ impl Registrar {
         state.index.remove(&sessions.index, print.tag(), cell);
         sessions.len.fetch_sub(1, Ordering::Relaxed);
         let uses = &mut state.uses[beacon as usize];
-        uses.sessions -= 1;
-        if uses.sessions == 0 && !uses.is_shown {
+        uses.0 -= Uses::SESSION;
+        if uses.is_free() {
             state.beacons.free.push(beacon);
         }
         self.give_back(cell);
@@ -258,6 +265,12 @@ impl Drop for Registrar {
         if let Some(state) = self.state.take() {
             self.directory.give_back(self.shard, state);
         }
+    }
+}
+
+impl BeaconId {
+    fn place(self) -> u32 {
+        self.0.get() - 1
     }
 }
 
