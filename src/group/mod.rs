@@ -40,6 +40,7 @@ mod offsets;
 mod pack;
 mod packed;
 mod pending;
+mod pieces;
 mod places;
 mod producers;
 mod quarantine;

@@ -32,8 +32,17 @@ pub(super) struct Packer<'g> {
 }
 
 impl<'g> Packer<'g> {
-    pub(super) fn done(self) -> Box<[u8]> {
-        self.bytes.into()
+    /// Writes into the memory of what was written before.
+    pub(super) fn over(mut bytes: Vec<u8>) -> Self {
+        bytes.clear();
+        Self {
+            bytes,
+            texts: Vec::new(),
+        }
+    }
+
+    pub(super) fn done(self) -> Vec<u8> {
+        self.bytes
     }
 
     pub(super) fn raw(&mut self, bytes: &[u8]) {

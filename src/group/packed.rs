@@ -15,14 +15,17 @@ use super::row::Row;
 use crate::ids::{Generation, GroupId, InstanceId, MemberId, TopicId, TopicName};
 use crate::time::{Tick, WallMs};
 
-/// A group to which nothing happens, in some 200 bytes where a live one takes 1,400.
+/// A group to which nothing happens, in some 150 bytes where a live one takes 1,400.
 ///
 /// ```text
-///   serial  name  flags  retention | phase  type | the rest of the live half | facts
-///   who it is, and its timer       | for lists   |
+///   name  flags  retention | phase  type | the rest of the live half | facts
+///   who, and its timer     | for lists   |
 /// ```
-#[derive(PartialEq, Eq, Debug, Default)]
-pub(super) struct Packed(Box<[u8]>);
+///
+/// A look at them: [`super::pieces`] keeps them, and the slot of the group knows its serial number.
+/// What follows after the end is not read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packed<'p>(pub(super) &'p [u8]);
 
 const WATCHED: u8 = 1;
 const WATCH_FIRED: u8 = 2;
@@ -34,78 +37,68 @@ const NOT_STORED: u8 = 0;
 const STORED_AS_LIVE: u8 = 1;
 const STORED_OTHERWISE: u8 = 2;
 
-impl Packed {
-    /// Packs a quiet group.
-    pub(super) fn of(group: &Group) -> Self {
-        let Group {
-            key,
-            id,
-            facts,
-            classic,
-            retention,
-            // A quiet group has nothing of these.
-            in_flight: _,
-            removals: _,
-            pending_in_flight: _,
-            promised: _,
-            is_closing: _,
-            held: _,
-            is_touched: _,
-        } = group;
-        let mut into = Packer::default();
-        into.raw(&key.serial.to_le_bytes());
-        into.bytes(id.as_str().as_bytes());
-        let has_offsets = !facts.offsets.is_empty();
-        let offsets = if has_offsets { HAS_OFFSETS } else { 0 };
-        match *retention {
-            None => into.byte(offsets),
-            Some(Watch { arming, at: None }) => {
-                into.byte(offsets | WATCHED | WATCH_FIRED);
-                into.number(arming.into());
-            }
-            Some(Watch {
-                arming,
-                at: Some(at),
-            }) => {
-                into.byte(offsets | WATCHED);
-                into.number(arming.into());
-                into.number(at.0);
-            }
+/// Packs a quiet group, into memory that was used for that before.
+pub(super) fn pack(group: &Group, memory: Vec<u8>) -> Vec<u8> {
+    let Group {
+        id,
+        facts,
+        classic,
+        retention,
+        // The slot's.
+        key: _,
+        // A quiet group has nothing of these.
+        in_flight: _,
+        removals: _,
+        pending_in_flight: _,
+        promised: _,
+        is_closing: _,
+        held: _,
+        is_touched: _,
+    } = group;
+    let mut into = Packer::over(memory);
+    into.bytes(id.as_str().as_bytes());
+    let has_offsets = !facts.offsets.is_empty();
+    let offsets = if has_offsets { HAS_OFFSETS } else { 0 };
+    match *retention {
+        None => into.byte(offsets),
+        Some(Watch { arming, at: None }) => {
+            into.byte(offsets | WATCHED | WATCH_FIRED);
+            into.number(arming.into());
         }
-        classic.pack(&mut into);
-        pack_stored(facts, classic, &mut into);
-        if has_offsets {
-            pack_offsets(&facts.offsets, &mut into);
+        Some(Watch {
+            arming,
+            at: Some(at),
+        }) => {
+            into.byte(offsets | WATCHED);
+            into.number(arming.into());
+            into.number(at.0);
         }
-        Self(into.done())
     }
-
-    /// The number of the slot's tenant; `None`: there is none.
-    pub(super) fn serial(&self) -> Option<u32> {
-        self.0.first_chunk().copied().map(u32::from_le_bytes)
+    classic.pack(&mut into);
+    pack_stored(facts, classic, &mut into);
+    if has_offsets {
+        pack_offsets(&facts.offsets, &mut into);
     }
+    into.done()
+}
 
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Reads on after the serial number.
-    fn read(&self) -> Unpacker<'_> {
-        Unpacker::new(&self.0[size_of::<u32>()..])
+impl<'p> Packed<'p> {
+    fn read(self) -> Unpacker<'p> {
+        Unpacker::new(self.0)
     }
 
     /// The name's text.
-    pub(super) fn name(&self) -> &[u8] {
+    pub(super) fn name(self) -> &'p [u8] {
         self.read().slice()
     }
 
-    pub(super) fn has_offsets(&self) -> bool {
+    pub(super) fn has_offsets(self) -> bool {
         let mut from = self.read();
         from.slice();
         from.byte() & HAS_OFFSETS != 0
     }
 
-    pub(super) fn retention(&self) -> Option<Watch> {
+    pub(super) fn retention(self) -> Option<Watch> {
         let mut from = self.read();
         from.slice();
         let flags = from.byte();
@@ -113,7 +106,7 @@ impl Packed {
     }
 
     /// Its row in a list, if that phase is asked for.
-    pub(super) fn listed(&self, is_wanted: impl Fn(Phase) -> bool) -> Option<Listed> {
+    pub(super) fn listed(self, is_wanted: impl Fn(Phase) -> bool) -> Option<Listed> {
         let mut from = self.read();
         let name = from.slice();
         let flags = from.byte();
@@ -127,12 +120,11 @@ impl Packed {
         })
     }
 
-    /// The group, which has that slot.
-    pub(super) fn unpack(&self, slot: u32) -> Group {
-        let serial = self.serial().expect("somebody is here");
+    /// The group, which has that key.
+    pub(super) fn unpack(self, key: GroupKey) -> Group {
         let mut from = self.read();
         let id = GroupId::from(Unpacker::utf8(from.slice()));
-        let mut group = Group::new(GroupKey { slot, serial }, id, WallMs(0));
+        let mut group = Group::new(key, id, WallMs(0));
         let flags = from.byte();
         group.retention = unpack_watch(flags, &mut from);
         group.classic = Classic::unpack(&mut from);
@@ -169,7 +161,12 @@ fn pack_stored<'g>(facts: &'g Facts, classic: &Classic, into: &mut Packer<'g>) {
     } else {
         STORED_OTHERWISE
     });
-    pack_maybe_time(stored.phase_since, into);
+    // The phase that was stored began as the present one did, or a moment before.
+    let (since, live) = (stored.phase_since, classic.phase_since);
+    into.byte(u8::from(since.is_some()));
+    if let Some(since) = since {
+        into.signed(since.0.wrapping_sub(live.unwrap_or(WallMs(0)).0));
+    }
     if is_as_live {
         return;
     }
@@ -195,7 +192,8 @@ fn unpack_stored(classic: &Classic, from: &mut Unpacker<'_>) -> Option<Arc<Group
     if kind == NOT_STORED {
         return None;
     }
-    let phase_since = unpack_maybe_time(from);
+    let live = classic.phase_since.unwrap_or(WallMs(0));
+    let phase_since = (from.byte() != 0).then(|| WallMs(live.0.wrapping_add(from.signed())));
     if kind == STORED_AS_LIVE {
         return Some(Arc::new(as_live(classic, phase_since)));
     }

@@ -10,7 +10,8 @@ use hashbrown::HashTable;
 use super::Phase;
 use super::effects::GroupKey;
 use super::groups::Group;
-use super::packed::Packed;
+use super::packed::{Packed, pack};
+use super::pieces::{Pieces, Place};
 use super::reply::Listed;
 use super::retention::Watch;
 use super::seats::Seats;
@@ -19,22 +20,45 @@ use crate::ids::GroupId;
 /// All groups, by slot and by name.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    slots: Vec<Slot>,
+    tenants: Tenants,
     free: Vec<u32>,
     /// The slots by name; the names themselves are the groups'.
     names: HashTable<u32>,
     hasher: RandomState,
     serials: u32,
     /// Every group that is awake, once; and some that were removed since the last round.
-    awake: VecDeque<GroupKey>,
-    at_rest: usize,
+    to_look_at: VecDeque<GroupKey>,
+    /// What was packed last; kept for its memory.
+    packed: Vec<u8>,
 }
 
-/// 16 bytes; one that is free has an empty piece of memory.
+/// Who is in which slot.
+#[derive(Debug, Default)]
+struct Tenants {
+    slots: Vec<Slot>,
+    /// In no order; each knows its slot.
+    #[expect(clippy::vec_box, reason = "to move one is to move 8 bytes, not 384")]
+    awake: Vec<Box<Group>>,
+    /// All others.
+    pieces: Pieces,
+}
+
+/// The number of its tenant, and where that is to be found: [`AWAKE`] and a number among those
+/// that are, or a place among the pieces, or [`NOWHERE`], which is no number among them.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    serial: u32,
+    place: u32,
+}
+
+const AWAKE: u32 = 1 << 31;
+const NOWHERE: u32 = u32::MAX;
+
+/// A slot's tenant.
 #[derive(Debug)]
-enum Slot {
-    Awake(Box<Group>),
-    AtRest(Packed),
+enum Tenant<'p> {
+    Awake(&'p Group),
+    AtRest(Packed<'p>),
 }
 
 /// A group to look at: one at rest is unpacked for that, and stays at rest.
@@ -62,19 +86,19 @@ impl Places {
 
     /// How many slots there are, free ones included.
     pub(super) fn slots(&self) -> usize {
-        self.slots.len()
+        self.tenants.slots.len()
     }
 
     /// Where the group of that name is.
     pub(super) fn find(&self, id: &GroupId) -> Option<GroupKey> {
         let name = id.as_str().as_bytes();
-        let is_it = |slot: &u32| self.slots[*slot as usize].name() == name;
+        let is_it = |slot: &u32| self.tenants.name(*slot) == name;
         self.key(*self.names.find(self.hasher.hash_one(name), is_it)?)
     }
 
     /// The key of the group in that slot, if one is there.
     pub(super) fn key(&self, slot: u32) -> Option<GroupKey> {
-        let serial = self.slots.get(slot as usize)?.serial()?;
+        let serial = self.tenants.slots.get(slot as usize)?.serial()?;
         Some(GroupKey { slot, serial })
     }
 
@@ -85,49 +109,34 @@ impl Places {
         make: impl FnOnce(GroupKey) -> Group,
     ) -> GroupKey {
         self.serials = self.serials.wrapping_add(1);
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot::AtRest(Packed::default()));
-            u32::try_from(self.slots.len() - 1).expect("a shard has fewer than 2^32 groups")
-        });
+        let slot = self.free.pop().unwrap_or_else(|| self.tenants.add_slot());
         let key = GroupKey {
             slot,
             serial: self.serials,
         };
-        self.slots[slot as usize] = Slot::Awake(Box::new(make(key)));
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        let hash = |slot: &u32| hasher.hash_one(slots[*slot as usize].name());
+        self.tenants.move_in(Box::new(make(key)));
+        let (tenants, hasher) = (&self.tenants, &self.hasher);
+        let hash = |slot: &u32| hasher.hash_one(tenants.name(*slot));
         let name = id.as_str().as_bytes();
         self.names.insert_unique(hasher.hash_one(name), slot, hash);
-        self.awake.push_back(key);
+        self.to_look_at.push_back(key);
         key
     }
 
     /// Takes a group out.
     pub(super) fn remove(&mut self, key: GroupKey) -> Option<Box<Group>> {
-        let slot = self.slot(key)?;
-        let hash = self.hasher.hash_one(slot.name());
+        self.tenants.at(key)?;
+        let hash = self.hasher.hash_one(self.tenants.name(key.slot));
         if let Ok(entry) = self.names.find_entry(hash, |slot| *slot == key.slot) {
             entry.remove();
         }
         self.free.push(key.slot);
-        let vacant = Slot::AtRest(Packed::default());
-        match std::mem::replace(&mut self.slots[key.slot as usize], vacant) {
-            Slot::Awake(group) => Some(group),
-            Slot::AtRest(packed) => {
-                self.at_rest -= 1;
-                Some(Box::new(packed.unpack(key.slot)))
-            }
-        }
-    }
-
-    fn slot(&self, key: GroupKey) -> Option<&Slot> {
-        let slot = self.slots.get(key.slot as usize)?;
-        (slot.serial() == Some(key.serial)).then_some(slot)
+        self.tenants.move_out(key)
     }
 
     /// The keys of all groups, by slot.
     pub(super) fn keys(&self) -> impl Iterator<Item = GroupKey> {
-        let slots = (0..).zip(&self.slots);
+        let slots = (0..).zip(&self.tenants.slots);
         slots.filter_map(|(slot, it)| it.serial().map(|serial| GroupKey { slot, serial }))
     }
 
@@ -138,136 +147,216 @@ impl Places {
 
     /// Looks at a group.
     pub(super) fn see(&self, key: GroupKey) -> Option<Seen<'_>> {
-        Some(match self.slot(key)? {
-            Slot::Awake(group) => Seen::Awake(group),
-            Slot::AtRest(packed) => Seen::AtRest(Box::new(packed.unpack(key.slot))),
+        Some(match self.tenants.at(key)? {
+            Tenant::Awake(group) => Seen::Awake(group),
+            Tenant::AtRest(packed) => Seen::AtRest(Box::new(packed.unpack(key))),
         })
     }
 
     /// The group, if it is awake.
     pub(super) fn awake(&self, key: GroupKey) -> Option<&Group> {
-        match self.slot(key)? {
-            Slot::Awake(group) => Some(group),
-            Slot::AtRest(_) => None,
-        }
+        Some(&self.tenants.awake[self.tenants.awake_at(key)?])
     }
 
     /// The same, to be changed.
     pub(super) fn awake_mut(&mut self, key: GroupKey) -> Option<&mut Group> {
-        match self.slots.get_mut(key.slot as usize)? {
-            Slot::Awake(group) if group.key == key => Some(group),
-            Slot::Awake(_) | Slot::AtRest(_) => None,
-        }
+        let at = self.tenants.awake_at(key)?;
+        Some(&mut self.tenants.awake[at])
     }
 
     /// The group, woken if need be, to be changed.
     pub(super) fn wake(&mut self, key: GroupKey, seats: &mut Seats) -> Option<&mut Group> {
-        // Compared first: whoever comes too late wakes nobody.
-        self.slot(key)?;
-        let slot = &mut self.slots[key.slot as usize];
-        if let Slot::AtRest(packed) = slot {
-            let group = Box::new(packed.unpack(key.slot));
-            for (id, member) in group.classic.roster.iter() {
-                seats.name(member.seat, id);
-            }
-            *slot = Slot::Awake(group);
-            self.awake.push_back(key);
-            self.at_rest -= 1;
+        let at = match self.tenants.awake_at(key) {
+            Some(at) => at,
+            None => self.rouse(key, seats)?,
+        };
+        let group = &mut self.tenants.awake[at];
+        group.is_touched = true;
+        Some(group)
+    }
+
+    /// Wakes a group that is at rest; where it is then. Whoever comes too late wakes nobody.
+    #[cold]
+    fn rouse(&mut self, key: GroupKey, seats: &mut Seats) -> Option<usize> {
+        self.tenants.at(key)?;
+        let group = self.tenants.move_out(key)?;
+        for (id, member) in group.classic.roster.iter() {
+            seats.name(member.seat, id);
         }
-        match slot {
-            Slot::Awake(group) => {
-                group.is_touched = true;
-                Some(group)
-            }
-            Slot::AtRest(_) => None,
-        }
+        self.tenants.move_in(group);
+        self.to_look_at.push_back(key);
+        self.tenants.awake_at(key)
     }
 
     /// Lets a quiet group rest; how many bytes it takes then.
     pub(super) fn lay_down(&mut self, key: GroupKey, seats: &mut Seats) -> usize {
-        let Some(group) = self.awake(key) else {
+        let Some(Tenant::Awake(group)) = self.tenants.at(key) else {
             return 0;
         };
-        let packed = Packed::of(group);
-        debug_assert_eq!(packed, Packed::of(&packed.unpack(key.slot)));
-        for (_, member) in group.classic.roster.iter() {
-            seats.unname(member.seat);
+        let packed = pack(group, std::mem::take(&mut self.packed));
+        debug_assert_eq!(packed, pack(&Packed(&packed).unpack(key), Vec::new()));
+        let Some(place) = self.tenants.pieces.add(key.slot, &packed) else {
+            // It stays awake: there are millions of its size.
+            self.to_look_at.push_back(key);
+            return 0;
+        };
+        if let Some(group) = self.tenants.move_out(key) {
+            for (_, member) in group.classic.roster.iter() {
+                seats.unname(member.seat);
+            }
         }
+        self.tenants.slots[key.slot as usize] = Slot {
+            serial: key.serial,
+            place: place.number(),
+        };
         let bytes = packed.len();
-        self.slots[key.slot as usize] = Slot::AtRest(packed);
-        self.at_rest += 1;
-        if self.awake.back() == Some(&key) {
+        self.packed = packed;
+        if self.to_look_at.back() == Some(&key) {
             // It woke just now.
-            self.awake.pop_back();
+            self.to_look_at.pop_back();
         }
         bytes
     }
 
-    /// How many groups there are to be looked at in a round.
-    pub(super) fn to_look_at(&self) -> usize {
-        self.awake.len()
+    /// Begins a round: how many groups there are to be looked at.
+    pub(super) fn begin_round(&mut self) -> usize {
+        // After a crowd was awake.
+        let len = self.to_look_at.len();
+        if len < self.to_look_at.capacity() / 4 {
+            self.to_look_at.shrink_to(2 * len);
+        }
+        let awake = &mut self.tenants.awake;
+        if awake.len() < awake.capacity() / 4 {
+            awake.shrink_to(2 * awake.len());
+        }
+        len
     }
 
     pub(super) fn at_rest(&self) -> usize {
-        self.at_rest
+        self.names.len() - self.tenants.awake.len()
     }
 
     /// The group that was not looked at for the longest time, and is to be told what becomes of
     /// it; `None`: it is gone.
     pub(super) fn next_awake(&mut self) -> Option<&mut Group> {
-        let key = self.awake.pop_front()?;
+        let key = self.to_look_at.pop_front()?;
         self.awake_mut(key)
     }
 
     /// It stays awake.
     pub(super) fn stays_awake(&mut self, key: GroupKey) {
-        self.awake.push_back(key);
+        self.to_look_at.push_back(key);
     }
 
     /// The group's row in a list, if there is one in that slot and its phase is asked for.
     pub(super) fn listed(&self, slot: usize, is_wanted: impl Fn(Phase) -> bool) -> Option<Listed> {
-        match self.slots.get(slot)? {
-            Slot::Awake(group) => is_wanted(group.classic.phase).then(|| group.list()),
-            Slot::AtRest(packed) => {
-                packed.serial()?;
-                packed.listed(is_wanted)
-            }
+        let slot = u32::try_from(slot).ok()?;
+        match self.tenants.at(self.key(slot)?)? {
+            Tenant::Awake(group) => is_wanted(group.classic.phase).then(|| group.list()),
+            Tenant::AtRest(packed) => packed.listed(is_wanted),
         }
     }
 
     /// What runs for the retention of a group.
     pub(super) fn retention(&self, key: GroupKey) -> Option<Watch> {
-        match self.slot(key)? {
-            Slot::Awake(group) => group.retention,
-            Slot::AtRest(packed) => packed.retention(),
+        match self.tenants.at(key)? {
+            Tenant::Awake(group) => group.retention,
+            Tenant::AtRest(packed) => packed.retention(),
         }
     }
 
     /// Whether the group holds offsets, committed or staged.
     pub(super) fn has_offsets(&self, key: GroupKey) -> bool {
-        self.slot(key).is_some_and(|slot| match slot {
-            Slot::Awake(group) => group.facts.sizes() != (0, 0),
-            Slot::AtRest(packed) => packed.has_offsets(),
+        self.tenants.at(key).is_some_and(|tenant| match tenant {
+            Tenant::Awake(group) => group.facts.sizes() != (0, 0),
+            Tenant::AtRest(packed) => packed.has_offsets(),
         })
     }
 }
 
-impl Slot {
-    /// The number of its tenant, if it has one.
-    fn serial(&self) -> Option<u32> {
-        match self {
-            Self::Awake(group) => Some(group.key.serial),
-            Self::AtRest(packed) => packed.serial(),
+impl Tenants {
+    fn add_slot(&mut self) -> u32 {
+        let slot = u32::try_from(self.slots.len());
+        self.slots.push(Slot::VACANT);
+        slot.expect("a shard has fewer than 2^32 groups")
+    }
+
+    /// The tenant of that key.
+    fn at(&self, key: GroupKey) -> Option<Tenant<'_>> {
+        let slot = self.slots.get(key.slot as usize)?;
+        (slot.serial() == Some(key.serial)).then(|| self.found(*slot))
+    }
+
+    /// The tenant of a slot that has one.
+    fn found(&self, slot: Slot) -> Tenant<'_> {
+        if slot.place & AWAKE != 0 {
+            return Tenant::Awake(&self.awake[(slot.place ^ AWAKE) as usize]);
+        }
+        Tenant::AtRest(Packed(self.pieces.get(Place::numbered(slot.place))))
+    }
+
+    /// The name of the tenant of a slot that has one.
+    fn name(&self, slot: u32) -> &[u8] {
+        match self.found(self.slots[slot as usize]) {
+            Tenant::Awake(group) => group.id.as_str().as_bytes(),
+            Tenant::AtRest(packed) => packed.name(),
         }
     }
 
-    /// The name of its tenant.
-    fn name(&self) -> &[u8] {
-        match self {
-            Self::Awake(group) => group.id.as_str().as_bytes(),
-            Self::AtRest(packed) => packed.name(),
-        }
+    /// Where the tenant of that key is among those that are awake, if it is.
+    fn awake_at(&self, key: GroupKey) -> Option<usize> {
+        let slot = self.slots.get(key.slot as usize)?;
+        let at = (slot.place ^ AWAKE) as usize;
+        (slot.serial == key.serial && at < self.awake.len()).then_some(at)
     }
+
+    /// A group comes into its slot, or wakes there.
+    fn move_in(&mut self, group: Box<Group>) {
+        let GroupKey { slot, serial } = group.key;
+        let place = awake_place(self.awake.len());
+        self.slots[slot as usize] = Slot { serial, place };
+        self.awake.push(group);
+    }
+
+    /// The slot is vacant then.
+    fn move_out(&mut self, key: GroupKey) -> Option<Box<Group>> {
+        let place = self.slots.get_mut(key.slot as usize)?;
+        let slot = std::mem::replace(place, Slot::VACANT);
+        if slot.place == NOWHERE {
+            return None;
+        }
+        if slot.place & AWAKE == 0 {
+            let place = Place::numbered(slot.place);
+            let group = Packed(self.pieces.get(place)).unpack(key);
+            if let Some(moved) = self.pieces.remove(place) {
+                self.slots[moved.owner as usize].place = moved.to.number();
+            }
+            return Some(Box::new(group));
+        }
+        let at = (slot.place ^ AWAKE) as usize;
+        let group = self.awake.swap_remove(at);
+        if let Some(moved) = self.awake.get(at) {
+            self.slots[moved.key.slot as usize].place = awake_place(at);
+        }
+        Some(group)
+    }
+}
+
+impl Slot {
+    const VACANT: Self = Self {
+        serial: 0,
+        place: NOWHERE,
+    };
+
+    /// The number of its tenant, if it has one.
+    fn serial(self) -> Option<u32> {
+        (self.place != NOWHERE).then_some(self.serial)
+    }
+}
+
+fn awake_place(at: usize) -> u32 {
+    let at = u32::try_from(at).ok().filter(|at| *at < NOWHERE & !AWAKE);
+    AWAKE | at.expect("a shard has fewer than 2^31 groups that are awake")
 }
 
 #[cfg(test)]
@@ -275,7 +364,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slot_takes_16_bytes() {
-        assert_eq!(size_of::<Slot>(), 16);
+    fn a_slot_takes_8_bytes() {
+        assert_eq!(size_of::<Slot>(), 8);
+    }
+
+    #[test]
+    fn a_group_fills_what_the_allocator_has_for_it() {
+        assert_eq!(size_of::<Group>(), 384);
     }
 }

@@ -49,7 +49,7 @@ impl Groups {
     /// comes to rest. Whoever calls this decides how long that is.
     pub fn rest(&mut self) -> bool {
         if self.round.left == 0 {
-            self.round.left = self.places.to_look_at();
+            self.round.left = self.places.begin_round();
             self.round.read.fill(u32::MAX);
         }
         let mut bytes = 0;

@@ -131,7 +131,7 @@ impl Roster {
             into.text(id.as_str());
             into.number(seat.0.into());
             into.signed((*session_timeout_ms).into());
-            into.signed((*rebalance_timeout_ms).into());
+            into.signed(i64::from(*rebalance_timeout_ms) - i64::from(*session_timeout_ms));
             into.length(protocols.len());
             for protocol in protocols {
                 into.text(&protocol.name);
@@ -151,7 +151,10 @@ impl Roster {
             };
             let id = MemberId::from(from.text());
             let seat = SeatId(from.small());
-            let timeouts_ms = (from.signed_small(), from.signed_small());
+            let session_ms = from.signed_small();
+            let rebalance_ms = i32::try_from(i64::from(session_ms) + from.signed());
+            let rebalance_ms = rebalance_ms.expect("it was packed from one that fits");
+            let timeouts_ms = (session_ms, rebalance_ms);
             let protocols = 0..from.number();
             let protocols = protocols.map(|_| Protocol {
                 name: from.text(),
