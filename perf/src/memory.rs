@@ -72,8 +72,8 @@ fn wait_for_rest(engine: &Engine, groups: u64) -> Result<u64, Failure> {
         let at_rest = at_rest(engine);
         let waited = clock::now().duration_since(begin);
         if at_rest >= groups {
-            // What the allocator has to give back it gives back soon.
-            wait_until(clock::now() + Duration::from_secs(1));
+            // What the allocator has to give back it is asked for in the round after.
+            wait_until(clock::now() + Duration::from_secs(12));
             return Ok(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
         }
         if waited > patience {

@@ -1,5 +1,7 @@
 //! When groups come to rest, and what they leave behind is tidied up.
 
+use std::hint::black_box;
+
 use super::filed::Filed;
 use super::state::ShardState;
 use crate::time::Tick;
@@ -13,6 +15,9 @@ const PART_MS: u64 = 10;
 
 /// Timers that a part looks at, more or less: another half a millisecond.
 const LOOKS_MAX: usize = 8_192;
+
+/// Memory that is asked for and given back at once: as much as no allocator has at hand.
+const NUDGE_BYTES: usize = 1 << 20;
 
 /// What is to be tidied up in the wheel.
 ///
@@ -28,6 +33,10 @@ pub(super) struct Tidying {
     kept: usize,
     /// How long it was at the last round.
     seen: usize,
+    /// The round is over.
+    is_over: bool,
+    /// Memory was freed in it, or so far.
+    has_freed: bool,
 }
 
 impl ShardState {
@@ -36,13 +45,29 @@ impl ShardState {
         if now < self.rests_at {
             return;
         }
+        if std::mem::take(&mut self.tidying.is_over) {
+            self.nudge();
+        }
         // First the groups, then the wheel.
+        let at_rest = self.groups.at_rest();
         let is_over = if self.tidying.at.is_some() {
             self.tidy()
         } else {
             self.groups.rest() && !self.tidying.begins(self.wheel.len())
         };
+        self.tidying.has_freed |= self.tidying.at.is_some() || self.groups.at_rest() > at_rest;
+        self.tidying.is_over = is_over;
         self.rests_at = now + if is_over { ROUND_MS } else { PART_MS };
+    }
+
+    /// Asks the allocator for some memory, if some was freed in the round before.
+    ///
+    /// An allocator keeps what is freed for a moment, and looks what it can give back to the
+    /// system when it is asked for the next piece. A crowd that has come to rest asks for none.
+    fn nudge(&mut self) {
+        if std::mem::take(&mut self.tidying.has_freed) {
+            drop(black_box(Vec::<u8>::with_capacity(NUDGE_BYTES)));
+        }
     }
 
     /// Goes on with tidying up the wheel; whether it is done.
@@ -60,7 +85,7 @@ impl ShardState {
     /// When it is. Nobody wakes for it where the host drives the shard: its next turn will do.
     pub(super) fn rest_at(&self) -> Option<Tick> {
         let is_anybody_awake = self.groups.at_rest() < self.groups.len();
-        let is_due = is_anybody_awake || self.tidying.at.is_some();
+        let is_due = is_anybody_awake || self.tidying.at.is_some() || self.tidying.has_freed;
         (self.shared.has_drivers && is_due).then_some(self.rests_at)
     }
 }
