@@ -1,5 +1,7 @@
 //! The committed offsets of up to 64 neighbouring partitions.
 
+use std::iter;
+
 use crate::time::WallMs;
 
 /// What every offset has.
@@ -101,8 +103,14 @@ impl Block {
 
     /// All of them, by the number of the bit.
     pub(super) fn iter(&self) -> impl Iterator<Item = (i32, Plain)> {
-        let bits = (0..64).filter(|bit| self.present >> bit & 1 == 1);
-        bits.zip(0..).map(|(bit, at)| (bit, self.slots.get(at)))
+        let (mut left, mut at) = (self.present, 0);
+        iter::from_fn(move || {
+            let bit = left.trailing_zeros();
+            // Without the lowest bit.
+            left &= left.checked_sub(1)?;
+            at += 1;
+            Some((bit.cast_signed(), self.slots.get(at - 1)))
+        })
     }
 
     /// Puts an offset in, and all others into slots as narrow as they and it allow.
