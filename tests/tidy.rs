@@ -81,6 +81,10 @@ const HASH_MAPS: &[(&str, &str)] = &[
         "names to slots: looked up, never walked",
     ),
     (
+        "src/group/seats.rs",
+        "seats to the names of who sits there: looked up, never walked",
+    ),
+    (
         "src/group/classic/sync.rs",
         "the leader's assignments: looked up by member, never walked",
     ),
