@@ -6,19 +6,20 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use hdrhistogram::Histogram;
 use takhin_coordinator::config::Config;
-use takhin_coordinator::engine::{Engine, Heartbeat, MemberHandle};
-use takhin_coordinator::group::{Client, JoinRequest, Protocol, SyncRequest};
+use takhin_coordinator::engine::{Answer, Engine, Heartbeat, MemberHandle};
+use takhin_coordinator::group::JoinResult;
 use takhin_coordinator::ids::{Generation, GroupId, MemberId};
 
 use crate::args::{By, InProcess};
+use crate::beats::shuffled;
 use crate::clock;
 use crate::commits::commit;
 use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::report::{Cpu, Errors, Report, as_f64, latencies, record};
+use crate::requests::{join, sync};
 use crate::server::cpu_seconds;
 use crate::steady::Member;
 
@@ -165,82 +166,59 @@ pub(crate) fn form(engine: &Engine, members: u64, group_size: u64) -> Result<Vec
     let mut all = Vec::new();
     // In portions: each parks the joins of its groups for the initial delay.
     for first in (0..groups).step_by(5_000) {
-        let mut parked = Vec::new();
-        for number in first..groups.min(first + 5_000) {
-            let group = GroupId::from(format!("orders-enrichment-{number:06}"));
-            for _ in 0..group_size {
-                let first = engine.join(join(&group, MemberId::default())).wait();
-                let id = first.map_or_else(|refused| refused.member, |joined| joined.member);
-                parked.push((group.clone(), engine.join(join(&group, id))));
-            }
-        }
-        let mut syncs = Vec::new();
-        for (group, answer) in parked {
-            let joined = answer.wait().map_err(|refused| {
-                Failure::new(format!("a join was refused: {:?}", refused.refusal))
-            })?;
-            let everyone = joined.members.iter();
-            let sync = engine.sync(SyncRequest {
-                group: group.clone(),
-                member: joined.member.clone(),
-                instance: None,
-                generation: joined.generation,
-                protocol_type: None,
-                protocol: None,
-                assignments: everyone
-                    .map(|it| (it.member.clone(), Bytes::from_static(&[0; 32])))
-                    .collect(),
-            });
-            syncs.push(sync);
-            all.push(Member {
-                group,
-                id: joined.member,
-                generation: joined.generation,
-            });
-        }
-        for sync in syncs {
-            sync.wait()
-                .map_err(|refusal| Failure::new(format!("a sync was refused: {refusal:?}")))?;
+        let portion = first..groups.min(first + 5_000);
+        let parked: Vec<_> = portion
+            .map(|number| {
+                let group = GroupId::from(format!("orders-enrichment-{number:06}"));
+                let joins: Vec<_> = (0..group_size)
+                    .map(|_| {
+                        let first = engine.join(join(&group, MemberId::default())).wait();
+                        let id =
+                            first.map_or_else(|refused| refused.member, |joined| joined.member);
+                        engine.join(join(&group, id))
+                    })
+                    .collect();
+                (group, joins)
+            })
+            .collect();
+        for (group, joins) in parked {
+            settle(engine, &group, joins, &mut all)?;
         }
     }
     Ok(all)
 }
 
-fn join(group: &GroupId, member: MemberId) -> JoinRequest {
-    JoinRequest {
-        group: group.clone(),
-        member,
-        instance: None,
-        client: Client {
-            id: "orders".into(),
-            host: "/127.0.0.1".into(),
-        },
-        session_timeout_ms: 1_800_000,
-        rebalance_timeout_ms: 1_800_000,
-        protocol_type: "consumer".into(),
-        protocols: vec![Protocol {
-            name: "range".into(),
-            metadata: Bytes::from_static(&[0; 24]),
-        }],
-        reason: None,
-        requires_known_member_id: true,
-        can_skip_assignment: true,
-        // The engine draws it.
-        fresh: uuid::Uuid::nil(),
+/// Takes the answers to the joins of a group, and syncs its members. Group by group: answers that
+/// nobody takes would hold up those behind them.
+fn settle(
+    engine: &Engine,
+    group: &GroupId,
+    joins: Vec<Answer<JoinResult>>,
+    all: &mut Vec<Member>,
+) -> Result<(), Failure> {
+    let mut syncs = Vec::new();
+    for join in joins {
+        let joined = join.wait().map_err(|refused| {
+            Failure::new(format!("a join was refused: {:?}", refused.refusal))
+        })?;
+        syncs.push(engine.sync(sync(group, &joined)));
+        all.push(Member {
+            group: group.clone(),
+            id: joined.member,
+            generation: joined.generation,
+        });
     }
+    for sync in syncs {
+        let synced = sync.wait();
+        synced.map_err(|refusal| Failure::new(format!("a sync was refused: {refusal:?}")))?;
+    }
+    Ok(())
 }
 
 /// A share of the members for each thread, in an order that no cache foresees.
 fn shares(members: &[Member], threads: u64) -> Vec<Vec<Member>> {
     let threads = usize::try_from(threads).unwrap_or(1);
-    let mut order: Vec<usize> = (0..members.len()).collect();
-    let mut seed = 0x9e37_79b9_7f4a_7c15_usize;
-    for n in (1..order.len()).rev() {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        order.swap(n, seed % (n + 1));
-    }
+    let order = shuffled(members.len());
     let of_thread = |thread| {
         let its = order.iter().skip(thread).step_by(threads);
         its.map(|n| members[*n].clone()).collect()
