@@ -10,7 +10,8 @@
 //!             any number   so many at most, or for WAITS_MS_MAX
 //! ```
 //!
-//! Nobody may keep others waiting: what was not taken for [`WAITS_MS_MAX`] counts as taken.
+//! Nobody may keep others waiting: what was not taken for [`WAITS_MS_MAX`], or for half as long,
+//! counts as taken, whatever is taken meanwhile.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -33,10 +34,10 @@ pub(crate) struct Sent {
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     waiting: VecDeque<(oneshot::Sender<Sent>, Reply)>,
-    /// Its copies are with the answers that are on their way.
-    on_their_way: Arc<()>,
-    /// When an answer left last.
-    left_at: Tick,
+    /// The copies of each are with answers that are on their way: with those that left since
+    /// [`Self::since`], and with those that left in the time before.
+    on_their_way: [Arc<()>; 2],
+    since: Tick,
 }
 
 impl Sent {
@@ -66,15 +67,28 @@ impl Outbox {
         if self.waiting.is_empty() {
             return;
         }
-        if now >= self.left_at + WAITS_MS_MAX {
-            self.on_their_way = Arc::default();
-        }
+        self.forget_untaken(now);
         // Only a number: what an answer's taker has done beside is not looked at.
-        let mut room = (ON_THEIR_WAY_MAX + 1).saturating_sub(Arc::strong_count(&self.on_their_way));
-        while room > 0 && self.send_first() {
-            self.left_at = now;
-            room -= 1;
+        let count = |it: &Arc<()>| Arc::strong_count(it) - 1;
+        let on_their_way: usize = self.on_their_way.iter().map(count).sum();
+        let room = ON_THEIR_WAY_MAX.saturating_sub(on_their_way);
+        for _ in 0..room {
+            if !self.send_first() {
+                return;
+            }
         }
+    }
+
+    /// What left too long ago is not counted any more.
+    fn forget_untaken(&mut self, now: Tick) {
+        if now < self.since + WAITS_MS_MAX / 2 {
+            return;
+        }
+        let [recent, _] = std::mem::take(&mut self.on_their_way);
+        if now < self.since + WAITS_MS_MAX {
+            self.on_their_way[1] = recent;
+        }
+        self.since = now;
     }
 
     /// Sends all.
@@ -88,7 +102,7 @@ impl Outbox {
         };
         let sent = Sent {
             reply,
-            _on_its_way: Some(Arc::clone(&self.on_their_way)),
+            _on_its_way: Some(Arc::clone(&self.on_their_way[0])),
         };
         // A receiver that is gone does not want to know.
         let _ = answer.send(sent);
@@ -104,7 +118,7 @@ impl Outbox {
 /// Answers that are on their way at one time: at 5 to 10 microseconds each, whoever comes meanwhile
 /// waits for a millisecond of one processor at most.
 const ON_THEIR_WAY_MAX: usize = 128;
-/// Whoever does not take its answer holds the others up for so long.
+/// Whoever does not take its answer holds the others up for so long at most.
 const WAITS_MS_MAX: u64 = 10;
 /// Between two looks at what was taken, if nothing else brings a turn.
 const LOOKS_EVERY_MS: u64 = 1;
@@ -154,12 +168,27 @@ mod tests {
     fn who_takes_nothing_holds_the_others_up_for_a_moment_only() {
         let now = Tick(1_000);
         let (mut outbox, _answers) = outbox_of(3 * ON_THEIR_WAY_MAX, now);
-        outbox.send_on(now + (WAITS_MS_MAX - 1));
-        assert_eq!(outbox.len(), 2 * ON_THEIR_WAY_MAX);
-        outbox.send_on(now + WAITS_MS_MAX);
-        assert_eq!(outbox.len(), ON_THEIR_WAY_MAX);
-        outbox.send_on(now + 2 * WAITS_MS_MAX);
-        assert_eq!(outbox.len(), 0);
+        for ms in 0..=2 * WAITS_MS_MAX {
+            outbox.send_on(now + ms);
+            let portions_left = 2 - usize::try_from(ms / WAITS_MS_MAX).unwrap();
+            assert_eq!(outbox.len(), portions_left * ON_THEIR_WAY_MAX, "{ms}");
+        }
+    }
+
+    #[test]
+    fn who_takes_nothing_holds_nobody_up_who_takes_what_comes() {
+        let mut now = Tick(1_000);
+        let (mut outbox, mut answers) = outbox_of(4 * ON_THEIR_WAY_MAX, now);
+        // All but one of the first ones are never taken; all others are, a millisecond after they
+        // left.
+        let mut taken = take(&mut answers[..1]);
+        for _ in 0..2 * WAITS_MS_MAX {
+            now = now + 1;
+            outbox.send_on(now);
+            taken += take(&mut answers[ON_THEIR_WAY_MAX..]);
+        }
+        assert!(taken > ON_THEIR_WAY_MAX, "{taken}");
+        assert!(outbox.len() < 2 * ON_THEIR_WAY_MAX, "{}", outbox.len());
     }
 
     #[test]
