@@ -159,7 +159,12 @@ impl Engine {
 
     /// Fetches committed offsets of one group; never older than what was acknowledged before.
     pub fn fetch(&self, request: FetchRequest) -> Answer<FetchResult> {
-        self.ask(Request::Fetch(request))
+        self.fetch_at(request, self.now())
+    }
+
+    /// The same with a reading of [`Engine::now`] that the caller took for a whole burst.
+    pub fn fetch_at(&self, request: FetchRequest, now: Now) -> Answer<FetchResult> {
+        self.shard(&request.group).ask(Request::Fetch(request), now)
     }
 
     /// Deletes offsets of topics that nobody in the group reads (KIP-496).

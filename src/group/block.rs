@@ -63,17 +63,28 @@ impl Block {
         self.present == 0
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
     pub(super) fn contains(&self, bit: u64) -> bool {
         self.present & bit != 0
     }
 
+    #[inline]
     pub(super) fn get(&self, bit: u64) -> Option<Plain> {
         self.contains(bit).then(|| self.slots.get(self.rank(bit)))
     }
 
     /// How many of those that are there come before.
+    #[inline]
     fn rank(&self, bit: u64) -> usize {
-        (self.present & (bit - 1)).count_ones() as usize
+        let before = bit - 1;
+        // Nearly always all of them, and few processors that we are built for count bits at once.
+        if self.present & before == before {
+            return bit.trailing_zeros() as usize;
+        }
+        (self.present & before).count_ones() as usize
     }
 
     /// Sets an offset; whether there was none.

@@ -338,40 +338,46 @@ impl Group {
         }
         let offsets = &self.facts.offsets;
         let require_stable = request.require_stable;
-        let fetch = |topic: &TopicName, partition, value: Option<OffsetValue>| {
-            let is_unstable = require_stable && self.is_unstable(topic, partition);
-            FetchedPartition {
-                partition,
-                committed: value.filter(|_| !is_unstable),
-                is_unstable,
-            }
-        };
+        let is_unstable =
+            |topic: &TopicName, partition| require_stable && self.is_unstable(topic, partition);
         let Some(topics) = request.topics else {
-            return offsets
-                .by_topic()
-                .map(|(topic, row)| FetchedTopic {
-                    topic: topic.clone(),
-                    partitions: row
-                        .iter()
-                        .map(|(partition, value)| fetch(topic, partition, Some(value)))
-                        .collect(),
-                })
-                .collect();
-        };
-        topics
-            .into_iter()
-            .map(|asked| {
-                let row = offsets.of_topic(asked.topic.as_str());
-                let value = |partition| row.and_then(|row| row.get(partition));
-                let partitions = asked.partitions.iter();
+            let all = offsets.by_topic().map(|(topic, row)| {
+                let mut partitions = Vec::with_capacity(row.len());
+                partitions.extend(row.iter().map(|(partition, value)| {
+                    let is_unstable = is_unstable(topic, partition);
+                    FetchedPartition {
+                        partition,
+                        committed: (!is_unstable).then_some(value),
+                        is_unstable,
+                    }
+                }));
                 FetchedTopic {
-                    partitions: partitions
-                        .map(|partition| fetch(&asked.topic, *partition, value(*partition)))
-                        .collect(),
-                    topic: asked.topic,
+                    topic: topic.clone(),
+                    partitions,
                 }
-            })
-            .collect()
+            });
+            return all.collect();
+        };
+        let asked = topics.into_iter().map(|asked| {
+            let topic = asked.topic;
+            let mut row = offsets.of_topic(topic.as_str()).map(Row::reader);
+            let partitions = asked.partitions.into_iter().map(|partition| {
+                let is_unstable = is_unstable(&topic, partition);
+                FetchedPartition {
+                    partition,
+                    committed: match &mut row {
+                        Some(row) if !is_unstable => row.get(partition),
+                        _ => None,
+                    },
+                    is_unstable,
+                }
+            });
+            FetchedTopic {
+                partitions: partitions.collect(),
+                topic,
+            }
+        });
+        asked.collect()
     }
 }
 

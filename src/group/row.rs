@@ -55,9 +55,15 @@ impl Row {
     }
 
     pub(super) fn get(&self, partition: PartitionIndex) -> Option<OffsetValue> {
-        let (block, bit) = place(partition);
-        let plain = self.blocks.get(&block)?.get(bit)?;
-        Some(self.value(partition, plain))
+        self.reader().get(partition)
+    }
+
+    /// Reads partitions, best in their order.
+    pub(super) fn reader(&self) -> Reader<'_> {
+        Reader {
+            row: self,
+            last: None,
+        }
     }
 
     /// What a partition has, beside what it is to have.
@@ -78,7 +84,7 @@ impl Row {
 
     /// Whether what few offsets have is the same.
     fn is_rarity(&self, partition: PartitionIndex, value: &OffsetValue) -> bool {
-        match self.rare.get(&partition) {
+        match self.rare(partition) {
             Some(rare) => {
                 rare.topic_id == value.topic_id
                     && rare.expires_at == value.expires_at
@@ -123,6 +129,11 @@ impl Row {
         true
     }
 
+    /// How many offsets there are.
+    pub(super) fn len(&self) -> usize {
+        self.blocks.iter().map(|(_, block)| block.len()).sum()
+    }
+
     /// Everything, in the order of the partitions.
     pub(super) fn iter(&self) -> impl Iterator<Item = (PartitionIndex, OffsetValue)> {
         let blocks = self.blocks.iter();
@@ -133,8 +144,9 @@ impl Row {
         each.map(|(partition, plain)| (partition, self.value(partition, plain)))
     }
 
+    #[inline]
     fn value(&self, partition: PartitionIndex, plain: Plain) -> OffsetValue {
-        let rare = self.rare.get(&partition);
+        let rare = self.rare(partition);
         OffsetValue {
             offset: plain.offset,
             leader_epoch: plain.leader_epoch,
@@ -143,6 +155,15 @@ impl Row {
             expires_at: rare.and_then(|it| it.expires_at),
             topic_id: rare.map_or(self.topic_id, |it| it.topic_id),
         }
+    }
+
+    #[inline]
+    fn rare(&self, partition: PartitionIndex) -> Option<&Rare> {
+        // Nearly always there is none at all.
+        if self.rare.is_empty() {
+            return None;
+        }
+        self.rare.get(&partition)
     }
 
     fn set_rare(&mut self, partition: PartitionIndex, value: &OffsetValue) {
@@ -158,6 +179,29 @@ impl Row {
             topic_id: value.topic_id,
         };
         self.rare.insert(partition, rare);
+    }
+}
+
+/// Partitions of a row, one after the other: neighbours are found without a search.
+#[derive(Debug)]
+pub(super) struct Reader<'r> {
+    row: &'r Row,
+    last: Option<(i32, &'r Block)>,
+}
+
+impl Reader<'_> {
+    #[inline]
+    pub(super) fn get(&mut self, partition: PartitionIndex) -> Option<OffsetValue> {
+        let (index, bit) = place(partition);
+        let block = match self.last {
+            Some((last, block)) if last == index => block,
+            _ => {
+                let block = self.row.blocks.get(&index)?;
+                self.last = Some((index, block));
+                block
+            }
+        };
+        Some(self.row.value(partition, block.get(bit)?))
     }
 }
 
@@ -253,6 +297,7 @@ mod tests {
                 prop_assert_eq!(row.compare(partition, &other), compare(held.as_ref(), &other));
                 prop_assert_eq!(row.is_empty(), map.is_empty());
             }
+            prop_assert_eq!(row.len(), map.len());
             let all: Vec<_> = row.iter().collect();
             prop_assert_eq!(all, map.into_iter().collect::<Vec<_>>());
         }

@@ -110,14 +110,15 @@ impl Call<'_> {
         let groups = request.groups.iter();
         let groups: Arc<[FetchRows]> = groups.map(|group| self.fetch_rows(group)).collect();
         let require_stable = request.require_stable;
-        let (engine, asked) = (self.broker.engine.clone(), Arc::clone(&groups));
+        let (engine, asked, now) = (self.broker.engine.clone(), Arc::clone(&groups), self.now);
         let asks = (0..groups.len()).map(move |at| {
             let group = &asked[at];
-            engine.fetch(FetchRequest {
+            let fetch = FetchRequest {
                 group: group.group.as_str().into(),
                 topics: group.asked(),
                 require_stable,
-            })
+            };
+            engine.fetch_at(fetch, now)
         });
         let partitions = |outcome: &FetchResult| {
             let topics = outcome.as_deref().unwrap_or_default().iter();
@@ -167,7 +168,7 @@ impl Call<'_> {
             topics,
             require_stable: request.require_stable,
         };
-        let answer = self.broker.engine.fetch(fetch);
+        let answer = self.broker.engine.fetch_at(fetch, self.now);
         let require_stable = request.require_stable;
         self.answer(answer, move |outcome, head, out| {
             let outcome = outcome.map_err(|it| fetch_refusal(it, require_stable));
