@@ -129,12 +129,10 @@ impl Directory {
     pub fn heartbeat(&self, shard: ShardId, beat: &Heartbeat<'_>, now: Tick) -> Verdict {
         let found = self.prints.of(beat.group, beat.member).and_then(|print| {
             let sessions = self.sessions(shard)?;
-            Some((sessions, sessions.find(print)?))
+            let found = sessions.find(print)?;
+            Some((sessions, found, sessions.beacons.get(found.beacon)?))
         });
-        match found {
-            Some((sessions, found)) => answer(sessions, found, beat, now),
-            None => Verdict::AskShard,
-        }
+        answer(found.as_ref(), beat, now)
     }
 
     #[inline]
@@ -162,11 +160,8 @@ impl Directory {
                 *sought = self.seek(beat, shard_of(beat.group));
             }
             let found = find_all(&sought);
-            for (at, (beat, found)) in batch.iter().zip(found).enumerate() {
-                let verdict = found.map_or(Verdict::AskShard, |(sessions, found)| {
-                    answer(sessions, found, beat, now)
-                });
-                tell(number * BATCH + at, verdict);
+            for (at, (beat, found)) in batch.iter().zip(&found).enumerate() {
+                tell(number * BATCH + at, answer(found.as_ref(), beat, now));
             }
         }
     }
@@ -198,25 +193,25 @@ struct Sought<'d> {
 /// need: a processor looks only some hundred instructions ahead, and must meet as many reads
 /// as it can have under way among these.
 #[inline]
-fn find_all<'d>(
-    sought: &[Option<Sought<'d>>; BATCH],
-) -> [Option<(&'d Sessions, Found<'d>)>; BATCH] {
+fn find_all<'d>(sought: &[Option<Sought<'d>>; BATCH]) -> [Option<Member<'d>>; BATCH] {
     glance(sought.iter().flatten().map(|it| it.bucket.glance()));
-    let cells = sought.map(|it| it.and_then(|it| it.sessions.cell(it.bucket, it.print)));
-    glance(cells.iter().flatten().map(Cell::glance));
-    let mut beacons = [None; BATCH];
-    let found = std::array::from_fn(|at| {
-        let Sought {
-            sessions, print, ..
-        } = sought[at]?;
-        let first = cells[at].and_then(|cell| cell.look(print));
-        let found = first.or_else(|| sessions.search(print))?;
-        beacons[at] = sessions.beacons.get(found.beacon);
-        Some((sessions, found))
+    let cells: [_; BATCH] = std::array::from_fn(|at| {
+        let it = sought[at].as_ref()?;
+        it.sessions.cell(it.bucket, it.print)
     });
-    glance(beacons.iter().flatten().map(|beacon| beacon.glance()));
+    glance(cells.iter().flatten().map(Cell::glance));
+    let found: [_; BATCH] = std::array::from_fn(|at| {
+        let it = sought[at].as_ref()?;
+        let first = cells[at].as_ref().and_then(|cell| cell.look(it.print));
+        let found = first.or_else(|| it.sessions.search(it.print))?;
+        Some((it.sessions, found, it.sessions.beacons.get(found.beacon)?))
+    });
+    glance(found.iter().flatten().map(|(.., beacon)| beacon.glance()));
     found
 }
+
+/// A member that was found, where it was, and its group's beacon.
+type Member<'d> = (&'d Sessions, Found<'d>, &'d Beacon);
 
 /// Reads it all, whatever it is.
 #[inline]
@@ -226,7 +221,10 @@ fn glance(words: impl Iterator<Item = u64>) {
 }
 
 #[inline]
-fn answer(sessions: &Sessions, found: Found<'_>, request: &Heartbeat<'_>, now: Tick) -> Verdict {
+fn answer(member: Option<&Member<'_>>, request: &Heartbeat<'_>, now: Tick) -> Verdict {
+    let Some((sessions, found, beacon)) = member else {
+        return Verdict::AskShard;
+    };
     // Kafka looks for the instance before it looks for the member: another's instance id is
     // fenced, nobody's is unknown, and which it is only the shard knows.
     if let Some(name) = request.instance
@@ -236,10 +234,7 @@ fn answer(sessions: &Sessions, found: Found<'_>, request: &Heartbeat<'_>, now: T
     {
         return Verdict::AskShard;
     }
-    match sessions.beacons.get(found.beacon) {
-        Some(beacon) => beat(found.word, found.tenancy, beacon, request.generation, now),
-        None => Verdict::AskShard,
-    }
+    beat(found.word, found.tenancy, beacon, request.generation, now)
 }
 
 impl SessionHandle {
