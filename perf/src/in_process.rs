@@ -162,8 +162,19 @@ fn open() -> Result<Engine, Failure> {
 
 /// That many members, rounded up to full groups, all of them joined and synced.
 pub(crate) fn form(engine: &Engine, members: u64, group_size: u64) -> Result<Vec<Member>, Failure> {
-    let groups = members.div_ceil(group_size);
     let mut all = Vec::new();
+    form_for(engine, members, group_size, |portion| all.extend(portion))?;
+    Ok(all)
+}
+
+/// The same for whoever takes them, some thousand groups at a time.
+pub(crate) fn form_for(
+    engine: &Engine,
+    members: u64,
+    group_size: u64,
+    mut take: impl FnMut(Vec<Member>),
+) -> Result<(), Failure> {
+    let groups = members.div_ceil(group_size);
     // In portions: each parks the joins of its groups for the initial delay.
     for first in (0..groups).step_by(5_000) {
         let portion = first..groups.min(first + 5_000);
@@ -181,11 +192,13 @@ pub(crate) fn form(engine: &Engine, members: u64, group_size: u64) -> Result<Vec
                 (group, joins)
             })
             .collect();
+        let mut formed = Vec::new();
         for (group, joins) in parked {
-            settle(engine, &group, joins, &mut all)?;
+            settle(engine, &group, joins, &mut formed)?;
         }
+        take(formed);
     }
-    Ok(all)
+    Ok(())
 }
 
 /// Takes the answers to the joins of a group, and syncs its members. Group by group: answers that

@@ -10,7 +10,7 @@ use crate::args::MemoryArgs;
 use crate::clock;
 use crate::failure::Failure;
 use crate::figures::Figures;
-use crate::in_process::{form, rest as wait_until};
+use crate::in_process::{form_for, rest as wait_until};
 use crate::report::as_f64;
 
 /// Partitions of a group that commits.
@@ -34,8 +34,8 @@ pub(crate) fn run(args: &MemoryArgs) -> Result<Figures, Failure> {
     let config = config.map_err(|error| Failure::new(error.to_string()))?;
     let engine = Engine::open(config).map_err(|error| Failure::new(error.to_string()))?;
     let empty = resident()?;
-    let members = form(&engine, args.groups, 1)?;
-    drop(members);
+    // Their names are not kept, which would be no memory of the engine's.
+    form_for(&engine, args.groups, 1, drop)?;
     let just_formed = resident()?;
     let at_rest_already = at_rest(&engine);
     let rested_ms = wait_for_rest(&engine, args.groups)?;
