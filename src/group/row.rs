@@ -21,8 +21,12 @@ pub(super) struct Row {
     /// The id of the topic when its first offset came.
     topic_id: TopicId,
     blocks: Sorted<i32, Block>,
-    /// Kept in step with the slots.
-    rare: BTreeMap<PartitionIndex, Rare>,
+    /// Kept in step with the slots; `None`: no offset has any of it.
+    #[expect(
+        clippy::box_collection,
+        reason = "a row is smaller, and few rows have one"
+    )]
+    rare: Option<Box<BTreeMap<PartitionIndex, Rare>>>,
 }
 
 /// What few offsets have.
@@ -125,7 +129,7 @@ impl Row {
         if block.is_empty() {
             self.blocks.remove(&index);
         }
-        self.rare.remove(&partition);
+        self.remove_rare(partition);
         true
     }
 
@@ -160,25 +164,28 @@ impl Row {
     #[inline]
     fn rare(&self, partition: PartitionIndex) -> Option<&Rare> {
         // Nearly always there is none at all.
-        if self.rare.is_empty() {
-            return None;
-        }
-        self.rare.get(&partition)
+        self.rare.as_ref()?.get(&partition)
     }
 
     fn set_rare(&mut self, partition: PartitionIndex, value: &OffsetValue) {
         if !self.is_rare(value) {
-            if !self.rare.is_empty() {
-                self.rare.remove(&partition);
-            }
-            return;
+            return self.remove_rare(partition);
         }
         let rare = Rare {
             metadata: value.metadata.clone(),
             expires_at: value.expires_at,
             topic_id: value.topic_id,
         };
-        self.rare.insert(partition, rare);
+        self.rare.get_or_insert_default().insert(partition, rare);
+    }
+
+    fn remove_rare(&mut self, partition: PartitionIndex) {
+        if let Some(rare) = &mut self.rare {
+            rare.remove(&partition);
+            if rare.is_empty() {
+                self.rare = None;
+            }
+        }
     }
 }
 
@@ -273,6 +280,11 @@ mod tests {
         } else {
             Stored::Else
         }
+    }
+
+    #[test]
+    fn a_row_takes_56_bytes() {
+        assert_eq!(size_of::<Row>(), 56);
     }
 
     proptest! {
