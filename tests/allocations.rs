@@ -21,15 +21,18 @@ mod steady;
 
 use std::hint::black_box;
 
-use takhin_coordinator::engine::{Heartbeat, MemberHandle};
+use takhin_coordinator::config::Config;
+use takhin_coordinator::engine::{Driving, Engine, Heartbeat, MemberHandle};
 use takhin_coordinator::group::FetchRequest;
+use takhin_coordinator::ids::{GroupId, MemberId};
 use takhin_coordinator::shard::{Batch, MailboxConfig, Ran, ShardLoop, Turn};
-use takhin_coordinator::time::{Tick, Wheel, WheelConfig};
+use takhin_coordinator::time::{ManualClock, Tick, Wheel, WheelConfig};
 use takhin_coordinator::wire::messages::OffsetFetchResponse;
 use takhin_coordinator::wire::{ApiKey, Message as _, ResponseHeader};
 
 use commits::commit;
 use line::{Line, commit_frame, fetch_frame, heartbeat_frame};
+use requests::{join, sync};
 use steady::{Member, Steady};
 
 const MEMBERS: usize = 100;
@@ -47,6 +50,47 @@ fn what_allocates_is_counted() {
         drop(black_box(bytes));
     });
     assert_eq!(counted, 2);
+}
+
+/// Less than that is all that is kept, whether it lies in the shard or at the side door.
+#[test]
+fn an_idle_group_of_one_keeps_less_than_340_bytes() {
+    const GROUPS: usize = 4_000;
+    let clock = ManualClock::new();
+    let config = Config::builder()
+        .group_initial_rebalance_delay_ms(10)
+        .takhin_shards(1)
+        .build()
+        .unwrap();
+    let engine = Engine::builder(config)
+        .clock(clock.clone())
+        .driving(Driving::Host)
+        .open()
+        .unwrap();
+    let pass = |ms| {
+        clock.advance_ms(ms);
+        engine.run_due();
+    };
+    let kept = allocation_counter::measure(|| {
+        for number in 0..GROUPS {
+            let group = GroupId::from(format!("orders-enrichment-{number:06}"));
+            let mut joining = join(&group, MemberId::default());
+            let first = engine.join(joining.clone());
+            joining.member = first.wait().unwrap_err().member;
+            let joined = engine.join(joining);
+            pass(20);
+            let joined = joined.wait().unwrap();
+            assert!(engine.sync(sync(&group, &joined)).wait().is_ok());
+        }
+        // Two rounds until all of them rest, one in which the wheel is tidied up, in parts.
+        for _ in 0..5_000 {
+            pass(10);
+        }
+    });
+    let at_rest = engine.metrics().shard(0).groups_at_rest.value();
+    assert_eq!(usize::try_from(at_rest), Ok(GROUPS));
+    let kept = usize::try_from(kept.bytes_current).unwrap() / GROUPS;
+    assert!((250..340).contains(&kept), "{kept}");
 }
 
 #[test]
