@@ -201,7 +201,7 @@ fn committed(partitions: i32) -> Steady {
 
 #[test]
 fn a_commit_allocates_for_the_request_and_not_for_each_partition() {
-    for (partitions, bound) in [(1, 27), (10, 29), (100, 32)] {
+    for (partitions, bound) in [(1, 6), (10, 7), (100, 7)] {
         let steady = committed(partitions);
         let request = commit(&steady.members[0], partitions, 100);
         let counted = allocations(|| {
@@ -214,7 +214,7 @@ fn a_commit_allocates_for_the_request_and_not_for_each_partition() {
 
 #[test]
 fn a_fetch_allocates_for_the_request_and_not_for_each_partition() {
-    for (partitions, bound) in [(1, 14), (10, 16), (100, 19)] {
+    for (partitions, bound) in [(1, 2), (10, 4), (100, 7)] {
         let steady = committed(partitions);
         let request = FetchRequest::all(steady.members[0].group.clone());
         let counted = allocations(|| {
@@ -248,7 +248,7 @@ fn a_steady_heartbeat_over_a_connection_allocates_nothing() {
 
 #[test]
 fn a_commit_over_a_connection_allocates_for_the_request_and_not_for_each_partition() {
-    for (partitions, bound) in [(1, 38), (10, 40), (100, 43)] {
+    for (partitions, bound) in [(1, 16), (10, 17), (100, 17)] {
         let steady = Steady::new(MEMBERS);
         let mut line = Line::to(&steady);
         for offset in 0..100 {
@@ -263,7 +263,7 @@ fn a_commit_over_a_connection_allocates_for_the_request_and_not_for_each_partiti
 
 #[test]
 fn a_fetch_over_a_connection_allocates_for_the_request_and_not_for_each_partition() {
-    for (partitions, bound) in [(1, 28), (10, 28), (100, 28)] {
+    for (partitions, bound) in [(1, 13), (10, 13), (100, 13)] {
         let steady = committed(partitions);
         let mut line = Line::to(&steady);
         let frame = fetch_frame(&steady.members[0], partitions);
