@@ -4,7 +4,7 @@ use super::Phase;
 use super::classic::Turn;
 use super::effects::{Full, Note, Then};
 use super::groups::Group;
-use super::record::{OffsetValue, Record};
+use super::record::{OffsetMetadata, OffsetValue, Record};
 use super::records::Records;
 use super::reply::{CommittedTopic, DeletedTopic, FetchedPartition, FetchedTopic, Reply};
 use super::request::{
@@ -12,7 +12,7 @@ use super::request::{
     TopicDeletion,
 };
 use super::room;
-use super::row::{Row, Stored};
+use super::row::{Reader, Row, Stored};
 use crate::error::Refusal;
 use crate::ids::{PartitionIndex, ProducerId, TopicId, TopicName};
 use crate::mutation;
@@ -360,25 +360,64 @@ impl Group {
         };
         let asked = topics.into_iter().map(|asked| {
             let topic = asked.topic;
-            let mut row = offsets.of_topic(topic.as_str()).map(Row::reader);
-            let partitions = asked.partitions.into_iter().map(|partition| {
-                let is_unstable = is_unstable(&topic, partition);
-                FetchedPartition {
-                    partition,
-                    committed: match &mut row {
-                        Some(row) if !is_unstable => row.get(partition),
-                        _ => None,
-                    },
-                    is_unstable,
-                }
-            });
-            FetchedTopic {
-                partitions: partitions.collect(),
-                topic,
-            }
+            let row = offsets.of_topic(topic.as_str()).map(Row::reader);
+            let partitions = if let Some(row) = row.filter(|_| !require_stable) {
+                fetch_row(row, &asked.partitions)
+            } else {
+                let value = |partition| offsets.get(topic.as_str(), partition);
+                let partitions = asked.partitions.iter().map(|partition| {
+                    let is_unstable = is_unstable(&topic, *partition);
+                    FetchedPartition {
+                        partition: *partition,
+                        committed: value(*partition).filter(|_| !is_unstable),
+                        is_unstable,
+                    }
+                });
+                partitions.collect()
+            };
+            FetchedTopic { topic, partitions }
         });
         asked.collect()
     }
+}
+
+/// The offsets of a topic, stable or not.
+fn fetch_row(mut row: Reader<'_>, partitions: &[PartitionIndex]) -> Vec<FetchedPartition> {
+    let Some(topic_id) = row.topic_id() else {
+        let fetched = partitions.iter().map(|partition| FetchedPartition {
+            partition: *partition,
+            committed: row.get(*partition),
+            is_unstable: false,
+        });
+        return fetched.collect();
+    };
+    // Filled in place: a value that is put together elsewhere, number by number, and moved at
+    // once is waited for by the processor, which took twice as long as all the rest.
+    let blank = FetchedPartition {
+        partition: 0,
+        committed: Some(OffsetValue {
+            offset: -1,
+            leader_epoch: -1,
+            metadata: OffsetMetadata::default(),
+            committed_at: WallMs(0),
+            expires_at: None,
+            topic_id,
+        }),
+        is_unstable: false,
+    };
+    let mut fetched = vec![blank; partitions.len()];
+    for (slot, partition) in fetched.iter_mut().zip(partitions) {
+        slot.partition = *partition;
+        match (row.plain(*partition), &mut slot.committed) {
+            (Some(plain), Some(value)) => {
+                value.offset = plain.offset;
+                value.leader_epoch = plain.leader_epoch;
+                value.committed_at = plain.committed_at;
+            }
+            (_, committed) => *committed = None,
+        }
+    }
+    fetched
 }
 
 /// The answer for a group that does not exist: no error, and nothing committed.

@@ -196,19 +196,33 @@ pub(super) struct Reader<'r> {
     last: Option<(i32, &'r Block)>,
 }
 
-impl Reader<'_> {
-    #[inline]
+impl<'r> Reader<'r> {
     pub(super) fn get(&mut self, partition: PartitionIndex) -> Option<OffsetValue> {
+        self.plain(partition)
+            .map(|plain| self.row.value(partition, plain))
+    }
+
+    /// What every offset has.
+    #[inline]
+    pub(super) fn plain(&mut self, partition: PartitionIndex) -> Option<Plain> {
         let (index, bit) = place(partition);
-        let block = match self.last {
-            Some((last, block)) if last == index => block,
-            _ => {
-                let block = self.row.blocks.get(&index)?;
-                self.last = Some((index, block));
-                block
-            }
-        };
-        Some(self.row.value(partition, block.get(bit)?))
+        match self.last {
+            Some((last, block)) if last == index => block.get(bit),
+            _ => self.block(index)?.get(bit),
+        }
+    }
+
+    /// What is the same for all offsets of the topic; `None`: they have to be read one by one.
+    #[inline]
+    pub(super) fn topic_id(&self) -> Option<TopicId> {
+        self.row.rare.is_none().then_some(self.row.topic_id)
+    }
+
+    #[cold]
+    fn block(&mut self, index: i32) -> Option<&'r Block> {
+        let block = self.row.blocks.get(&index)?;
+        self.last = Some((index, block));
+        Some(block)
     }
 }
 
