@@ -39,10 +39,7 @@ impl Turn<'_> {
         let (this, may_repeat) = (&*self, self.may_repeat());
         let topics = this.commit_topics(request, &mut |(topic, row), partition, value| {
             let stored = row.map_or(Stored::Nothing, |row| row.compare(partition, &value));
-            if may_repeat && this.is_repeat(stored, &value) {
-                repeated += 1;
-                return;
-            }
+            repeated += usize::from(may_repeat && this.is_repeat(stored, &value));
             // What is being removed may be gone when this is settled.
             new += usize::from(stored == Stored::Nothing || this.group.removals > 0);
             records.push(Record::Offset {
@@ -52,10 +49,11 @@ impl Turn<'_> {
                 value: Some(value),
             });
         });
-        if repeated > 0 {
-            self.note(Note::OffsetsRepeated(repeated));
-        }
-        if records.is_empty() {
+        // All or nothing: where a partition is named twice, the last one is to win.
+        if repeated == records.len() {
+            if repeated > 0 {
+                self.note(Note::OffsetsRepeated(repeated));
+            }
             return self.reply(to, Reply::Commit(Ok(topics)));
         }
         if !self.group.facts.pending.is_empty() {

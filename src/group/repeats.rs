@@ -6,6 +6,7 @@
 //! | what could be otherwise | so a repeat is written like any commit |
 //! | --- | --- |
 //! | an earlier commit is on its way and will take effect later | while the group has anything in flight |
+//! | the same commit names the partition before, with another offset | unless all of the commit is a repeat |
 //! | a transaction ends and overwrites what was staged before this commit | while anything is staged |
 //! | a write failed, but a restart finds it | until a later write of the shard has succeeded |
 //! | the offset ages from its commit | once it was stored for [`offsets_refresh_ms`] |
