@@ -66,38 +66,49 @@ impl Call<'_> {
         topic: &OffsetCommitRequestTopic<'_>,
         rows: &mut Rows,
     ) -> CommitTopic {
-        let (named, unknown) = if self.header.version >= 10 {
-            (Named::Id(topic.topic_id), ErrorCode::UNKNOWN_TOPIC_ID)
+        let partitions = topic.partitions.iter().map(|it| CommitPartition {
+            partition: it.partition_index,
+            offset: it.committed_offset,
+            leader_epoch: it.committed_leader_epoch,
+            metadata: it.committed_metadata.unwrap_or_default().into(),
+            committed_at: (it.commit_timestamp != -1).then_some(WallMs(it.commit_timestamp)),
+        });
+        let has_id = self.header.version >= 10;
+        self.known_part((topic.name, topic.topic_id), has_id, partitions, rows)
+    }
+
+    /// What of a commit the coordinator is asked about: the partitions that exist. The broker
+    /// itself refuses the others.
+    pub(super) fn known_part(
+        &mut self,
+        (name, id): (&str, TopicId),
+        has_id: bool,
+        partitions: impl ExactSizeIterator<Item = CommitPartition>,
+        rows: &mut Rows,
+    ) -> CommitTopic {
+        let (named, unknown) = if has_id {
+            (Named::Id(id), ErrorCode::UNKNOWN_TOPIC_ID)
         } else {
             let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-            (Named::Name(topic.name), unknown)
+            (Named::Name(name), unknown)
         };
         let found = self.find_topic(named);
-        let partition_count = found.as_ref().map(|it| it.partitions);
-        let (name, id) = match found {
+        let count = found.as_ref().map(|it| it.partitions);
+        let (topic, id) = match found {
             Some(found) => (found.name, found.id),
-            None => (topic.name.into(), topic.topic_id),
+            None => (name.into(), id),
         };
-        let mut partitions = Vec::with_capacity(topic.partitions.len());
-        for partition in &topic.partitions {
-            let index = partition.partition_index;
-            if let Some(code) = known(partition_count, index, unknown) {
-                rows.refuse(&name, id, index, code);
-                continue;
+        let mut asked = Vec::with_capacity(partitions.len());
+        for partition in partitions {
+            match known(count, partition.partition, unknown) {
+                Some(code) => rows.refuse(&topic, id, partition.partition, code),
+                None => asked.push(partition),
             }
-            let at = partition.commit_timestamp;
-            partitions.push(CommitPartition {
-                partition: index,
-                offset: partition.committed_offset,
-                leader_epoch: partition.committed_leader_epoch,
-                metadata: partition.committed_metadata.unwrap_or_default().into(),
-                committed_at: (at != -1).then_some(WallMs(at)),
-            });
         }
         CommitTopic {
-            topic: name,
+            topic,
             id,
-            partitions,
+            partitions: asked,
         }
     }
 

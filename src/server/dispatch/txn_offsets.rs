@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::call::{Call, Head};
-use super::known_topics::Named;
-use super::offset_rows::{Rows, known};
+use super::offset_rows::Rows;
 use super::transactions::coordinator_code;
 use crate::engine::{CommitPartition, CommitRequest, CommitResult, CommitTopic, Producer};
 use crate::error::Refusal;
@@ -78,38 +77,15 @@ impl Call<'_> {
         topic: &TxnOffsetCommitRequestTopic<'_>,
         rows: &mut Rows,
     ) -> CommitTopic {
-        let (named, unknown) = if self.header.version >= 6 {
-            (Named::Id(topic.topic_id), ErrorCode::UNKNOWN_TOPIC_ID)
-        } else {
-            let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-            (Named::Name(topic.name), unknown)
-        };
-        let found = self.find_topic(named);
-        let partition_count = found.as_ref().map(|it| it.partitions);
-        let (name, id) = match found {
-            Some(found) => (found.name, found.id),
-            None => (topic.name.into(), topic.topic_id),
-        };
-        let mut partitions = Vec::with_capacity(topic.partitions.len());
-        for partition in &topic.partitions {
-            let index = partition.partition_index;
-            if let Some(code) = known(partition_count, index, unknown) {
-                rows.refuse(&name, id, index, code);
-                continue;
-            }
-            partitions.push(CommitPartition {
-                partition: index,
-                offset: partition.committed_offset,
-                leader_epoch: partition.committed_leader_epoch,
-                metadata: partition.committed_metadata.unwrap_or_default().into(),
-                committed_at: None,
-            });
-        }
-        CommitTopic {
-            topic: name,
-            id,
-            partitions,
-        }
+        let partitions = topic.partitions.iter().map(|it| CommitPartition {
+            partition: it.partition_index,
+            offset: it.committed_offset,
+            leader_epoch: it.committed_leader_epoch,
+            metadata: it.committed_metadata.unwrap_or_default().into(),
+            committed_at: None,
+        });
+        let has_id = self.header.version >= 6;
+        self.known_part((topic.name, topic.topic_id), has_id, partitions, rows)
     }
 
     /// From version 5 on the group is added by the request itself, in transactions of version 2
