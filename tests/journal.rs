@@ -8,6 +8,7 @@ use takhin_coordinator::engine::Engine;
 use takhin_coordinator::error::Refusal;
 use takhin_coordinator::group::{ListRequest, Phase};
 use takhin_coordinator::ids::MemberId;
+use takhin_coordinator::journal::Durability;
 use takhin_coordinator::metrics::RefusalCause;
 use takhin_coordinator::time::Clock;
 
@@ -29,6 +30,19 @@ fn a_commit_is_answered_when_its_batch_is_settled_and_not_before() {
     ledger.settle_next(Ok(()));
     assert!(second.now().expect("settled").is_ok());
     assert_eq!(fetched(&host.engine, "g", 0), Some(2));
+}
+
+#[test]
+fn a_commit_of_what_is_stored_is_written_where_only_others_can_tell_that_it_still_counts() {
+    // Another machine may have taken over and stored something else.
+    for (durability, batches) in [(Durability::LocalFsync, 1), (Durability::Quorum, 2)] {
+        let ledger = Ledger::new(Fate::AtOnce).promising(durability);
+        let host = host(&ledger);
+        for _ in 0..2 {
+            host.engine.commit(commit("g", None, 1)).wait().unwrap();
+        }
+        assert_eq!(ledger.appended(), batches, "{durability:?}");
+    }
 }
 
 #[test]

@@ -150,7 +150,8 @@ settings! {
     /// while what is stored is younger than so many milliseconds, or than the interval at which
     /// expired offsets are removed if that is shorter; 0 writes each commit, as Kafka does.
     /// Offsets that age from their commit expire so much later, never earlier. Consumers that
-    /// have nothing to read commit the same offsets every five seconds.
+    /// have nothing to read commit the same offsets every five seconds. Without effect on a journal
+    /// that promises a quorum: there only a write tells whether another machine has taken over.
     "takhin.offsets.refresh.ms" takhin_offsets_refresh_ms: i32 = 30_000, 0..=i32::MAX;
     /// The most transactional ids of the node; one more is refused until others expire.
     "takhin.transactional.ids.max" takhin_transactional_ids_max: u32 = 100_000, 1..=u32::MAX;

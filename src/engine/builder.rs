@@ -121,6 +121,7 @@ impl Builder {
     pub fn open(self) -> Result<Engine, OpenError> {
         self.config.validate().map_err(OpenError::Config)?;
         let config = &self.config;
+        let durability = self.journal.durability();
         let shards = shard_count(config);
         let metrics = Arc::new(Metrics::new(shards as usize));
         let directory = Arc::new(Directory::new(shards, config.takhin_members_max));
@@ -136,12 +137,12 @@ impl Builder {
         let capacity = config.takhin_mailbox_capacity as usize;
         let now = self.clock.now();
         let new = |index| {
-            let rules = rules(config);
+            let rules = rules(config, durability);
             Shard::new(ShardId(index), rules, Arc::clone(&shared), capacity, now)
         };
         let opened: Vec<_> = (0..shards).map(new).collect();
         let shards: Box<[_]> = opened.iter().map(|(shard, _)| Arc::clone(shard)).collect();
-        let is_memory = self.journal.durability() == Durability::Memory;
+        let is_memory = durability == Durability::Memory;
         if !self.load_later && (is_memory || self.driving == Driving::Host) {
             for shard in &shards {
                 shard.load();
@@ -149,7 +150,6 @@ impl Builder {
             }
         }
         start_drivers(self.driving, opened, &self.clock).map_err(OpenError::Thread)?;
-        let durability = self.journal.durability();
         let inner = Inner {
             shards,
             journal: self.journal,
@@ -192,7 +192,7 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-fn rules(config: &Config) -> Rules {
+fn rules(config: &Config, durability: Durability) -> Rules {
     let size = |n: i32| usize::try_from(n).unwrap_or(0);
     Rules {
         session_timeout_ms_min: config.group_min_session_timeout_ms,
@@ -204,8 +204,14 @@ fn rules(config: &Config) -> Rules {
         offsets_retention_ms: i64::from(config.offsets_retention_minutes) * 60_000,
         retention_check_interval_ms: u64::try_from(config.offsets_retention_check_interval_ms)
             .unwrap_or(0),
-        offsets_refresh_ms: i64::from(config.takhin_offsets_refresh_ms)
-            .min(config.offsets_retention_check_interval_ms),
+        offsets_refresh_ms: match durability {
+            Durability::Memory | Durability::LocalFsync => {
+                i64::from(config.takhin_offsets_refresh_ms)
+                    .min(config.offsets_retention_check_interval_ms)
+            }
+            // Only a write tells whether another machine has taken over.
+            Durability::Quorum => 0,
+        },
         group_offsets_max: config.takhin_offsets_per_group_max as usize,
         session_grace_after_load_ms: u64::try_from(config.session_grace_after_load_ms).unwrap_or(0),
     }

@@ -9,6 +9,7 @@
 //! | the same commit names the partition before, with another offset | unless all of the commit is a repeat |
 //! | a transaction ends and overwrites what was staged before this commit | while anything is staged |
 //! | a write failed, but a restart finds it | until a later write of the shard has succeeded |
+//! | another machine has taken over and stored something else | where the journal promises a quorum |
 //! | the offset ages from its commit | once it was stored for [`offsets_refresh_ms`] |
 //!
 //! [`offsets_refresh_ms`]: super::Rules::offsets_refresh_ms

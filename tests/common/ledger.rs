@@ -34,6 +34,7 @@ pub struct Ledger {
     pages: Arc<Mutex<Pages>>,
     /// Batches that its own thread has settled.
     settled: Arc<AtomicUsize>,
+    durability: Durability,
 }
 
 #[derive(Debug)]
@@ -56,7 +57,13 @@ impl Ledger {
                 appended: 0,
             })),
             settled: Arc::default(),
+            durability: Durability::LocalFsync,
         }
+    }
+
+    /// The same with another promise.
+    pub fn promising(self, durability: Durability) -> Self {
+        Self { durability, ..self }
     }
 
     /// A journal whose batches are settled by a thread of its own, in order.
@@ -192,6 +199,6 @@ impl Journal for Ledger {
     }
 
     fn durability(&self) -> Durability {
-        Durability::LocalFsync
+        self.durability
     }
 }
