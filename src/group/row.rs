@@ -168,9 +168,15 @@ impl Row {
     }
 
     fn set_rare(&mut self, partition: PartitionIndex, value: &OffsetValue) {
-        if !self.is_rare(value) {
-            return self.remove_rare(partition);
+        if self.is_rare(value) {
+            self.insert_rare(partition, value);
+        } else if self.rare.is_some() {
+            self.remove_rare(partition);
         }
+    }
+
+    #[cold]
+    fn insert_rare(&mut self, partition: PartitionIndex, value: &OffsetValue) {
         let rare = Rare {
             metadata: value.metadata.clone(),
             expires_at: value.expires_at,
@@ -179,6 +185,7 @@ impl Row {
         self.rare.get_or_insert_default().insert(partition, rare);
     }
 
+    #[cold]
     fn remove_rare(&mut self, partition: PartitionIndex) {
         if let Some(rare) = &mut self.rare {
             rare.remove(&partition);

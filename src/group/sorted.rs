@@ -64,22 +64,36 @@ impl<K: Ord, V> Sorted<K, V> {
         K: Clone,
         V: Default,
     {
+        let found = match self {
+            Self::Listed(list) => find(list, key).ok(),
+            Self::Tree(_) => None,
+        };
+        match (self, found) {
+            (Self::Listed(list), Some(at)) => &mut list[at].1,
+            (this, _) => this.find_or_add(key),
+        }
+    }
+
+    /// Nearly always it is there, in a list.
+    #[cold]
+    fn find_or_add(&mut self, key: &K) -> &mut V
+    where
+        K: Clone,
+        V: Default,
+    {
         if let Self::Listed(list) = self
             && list.len() == LISTED_MAX
-            && find(list, key).is_err()
         {
             *self = Self::Tree(mem::take(list).into_iter().collect());
         }
         match self {
             Self::Listed(list) => {
-                let at = find(list, key).unwrap_or_else(|at| {
-                    if list.len() < 4 {
-                        // A group has one topic, a topic one block of partitions, most of the time.
-                        list.reserve_exact(1);
-                    }
-                    list.insert(at, (key.clone(), V::default()));
-                    at
-                });
+                let at = list.partition_point(|(held, _)| held < key);
+                if list.len() < 4 {
+                    // A group has one topic, a topic one block of partitions, most of the time.
+                    list.reserve_exact(1);
+                }
+                list.insert(at, (key.clone(), V::default()));
                 &mut list[at].1
             }
             Self::Tree(tree) => tree.entry(key.clone()).or_default(),
