@@ -1,7 +1,9 @@
 //! Responses that give each partition a code: part of them from the broker, part from the
 //! coordinator.
 
-use crate::ids::{TopicId, TopicName};
+use crate::engine::CommitResult;
+use crate::error::Refusal;
+use crate::ids::{PartitionIndex, TopicId, TopicName};
 use crate::wire::ErrorCode;
 
 /// A topic of a response: its partitions with their codes.
@@ -51,14 +53,39 @@ impl Rows {
         });
     }
 
-    /// Puts what the coordinator said, in the order in which it was asked.
-    pub(super) fn fill(&mut self, mut said: impl FnMut() -> ErrorCode) {
-        for (_, code) in self
-            .coordinator
-            .iter_mut()
-            .flat_map(|row| &mut row.partitions)
-        {
-            *code = said();
+    /// Puts what the coordinator said of each topic, in the order in which it was asked.
+    pub(super) fn fill(
+        &mut self,
+        said: impl Iterator<Item: AsRef<[(PartitionIndex, Result<(), Refusal>)]>>,
+        code_of: impl Fn(Refusal) -> ErrorCode,
+    ) {
+        for (row, said) in self.coordinator.iter_mut().zip(said) {
+            for ((_, code), (_, outcome)) in row.partitions.iter_mut().zip(said.as_ref()) {
+                if let Err(refusal) = outcome {
+                    *code = code_of(*refusal);
+                }
+            }
+        }
+    }
+
+    /// The same for a commit.
+    pub(super) fn fill_committed(
+        &mut self,
+        outcome: &CommitResult,
+        code_of: impl Fn(Refusal) -> ErrorCode,
+    ) {
+        match outcome {
+            Ok(topics) => self.fill(topics.iter().map(|it| &it.partitions), code_of),
+            Err(refusal) => self.refuse_all(code_of(*refusal)),
+        }
+    }
+
+    /// The coordinator says no to all that it was asked.
+    pub(super) fn refuse_all(&mut self, code: ErrorCode) {
+        for row in &mut self.coordinator {
+            for (_, said) in &mut row.partitions {
+                *said = code;
+            }
         }
     }
 
@@ -78,6 +105,13 @@ impl Rows {
     }
 }
 
+impl Row {
+    /// Takes its partitions, to be put into a response in the memory in which they are.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = (i32, ErrorCode)> + use<> {
+        std::mem::take(&mut self.partitions).into_iter()
+    }
+}
+
 /// What is wrong with a partition before the coordinator is asked, of a topic with so many; `None`:
 /// there is no such topic.
 pub(super) fn known(count: Option<i32>, index: i32, unknown: ErrorCode) -> Option<ErrorCode> {
@@ -85,5 +119,57 @@ pub(super) fn known(count: Option<i32>, index: i32, unknown: ErrorCode) -> Optio
         None => Some(unknown),
         Some(count) if (0..count).contains(&index) => None,
         Some(_) => Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_coordinator_says_goes_to_the_partitions_that_it_was_asked_for() {
+        let (one, two) = (TopicName::from("one"), TopicName::from("two"));
+        let mut rows = Rows::default();
+        rows.refuse(
+            &two,
+            TopicId::ZERO,
+            9,
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        );
+        rows.ask(&one, TopicId::ZERO, [0, 1].into_iter());
+        rows.ask(&two, TopicId::ZERO, [2].into_iter());
+        let large = Refusal::OffsetMetadataTooLarge;
+        let said: [&[_]; 2] = [&[(0, Ok(())), (1, Err(large))], &[(2, Err(large))]];
+        rows.fill(said.into_iter(), Into::into);
+        let rows = rows.merged();
+        let rows = rows.into_iter().map(|it| (it.name, it.partitions));
+        let large = ErrorCode::from(large);
+        let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+        let expected = [
+            (two, vec![(9, unknown), (2, large)]),
+            (one, vec![(0, ErrorCode::NONE), (1, large)]),
+        ];
+        assert_eq!(rows.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn who_refuses_all_refuses_what_it_was_asked_and_no_more() {
+        let topic = TopicName::from("topic");
+        let mut rows = Rows::default();
+        rows.refuse(
+            &topic,
+            TopicId::ZERO,
+            9,
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        );
+        rows.ask(&topic, TopicId::ZERO, [0, 1].into_iter());
+        let refused = Err(Refusal::IllegalGeneration);
+        rows.fill_committed(&refused, Into::into);
+        let (unknown, illegal) = (
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            ErrorCode::ILLEGAL_GENERATION,
+        );
+        let expected = [(9, unknown), (0, illegal), (1, illegal)];
+        assert_eq!(rows.merged()[0].partitions, expected);
     }
 }

@@ -45,7 +45,12 @@ impl Call<'_> {
         }
         if asked.is_empty() {
             // The group is not even looked at.
-            return Ok(write_committed(rows, Ok(Vec::new()), self.head(), self.out));
+            return Ok(write_committed(
+                rows,
+                &Ok(Vec::new()),
+                self.head(),
+                self.out,
+            ));
         }
         let commit = CommitRequest {
             group: request.group_id.into(),
@@ -57,7 +62,7 @@ impl Call<'_> {
         };
         let answer = self.broker.engine.commit_at(commit, self.now);
         Ok(self.answer(answer, |outcome, head, out| {
-            write_committed(rows, outcome, head, out)
+            write_committed(rows, &outcome, head, out)
         }))
     }
 
@@ -236,32 +241,24 @@ fn commit_code(refusal: Refusal, version: i16) -> ErrorCode {
 
 fn write_committed(
     mut rows: Rows,
-    outcome: CommitResult,
+    outcome: &CommitResult,
     head: Head,
     out: &mut Vec<u8>,
 ) -> Handled {
     let version = head.version;
-    let mut said = outcome.map(|topics| topics.into_iter().flat_map(|topic| topic.partitions));
-    rows.fill(|| match &mut said {
-        Ok(said) => match said.next() {
-            Some((_, Err(refusal))) => commit_code(refusal, version),
-            Some((_, Ok(()))) | None => ErrorCode::NONE,
-        },
-        Err(refusal) => commit_code(*refusal, version),
-    });
-    let rows = rows.merged();
-    let topics = rows.iter().map(|row| {
+    rows.fill_committed(outcome, |refusal| commit_code(refusal, version));
+    let mut rows = rows.merged();
+    let topics = rows.iter_mut().map(|row| {
         let partitions = row
-            .partitions
-            .iter()
-            .map(|(index, code)| OffsetCommitResponsePartition {
-                partition_index: *index,
+            .take()
+            .map(|(partition_index, code)| OffsetCommitResponsePartition {
+                partition_index,
                 error_code: code.0,
             });
         OffsetCommitResponseTopic {
+            partitions: partitions.collect(),
             name: row.name.as_str(),
             topic_id: row.id,
-            partitions: partitions.collect(),
         }
     });
     let response = OffsetCommitResponse {
@@ -290,23 +287,18 @@ fn write_deleted(
             );
         }
     };
-    let mut said = topics.into_iter().flat_map(|topic| topic.partitions);
-    rows.fill(|| match said.next() {
-        Some((_, Err(refusal))) => refusal.into(),
-        Some((_, Ok(()))) | None => ErrorCode::NONE,
-    });
-    let rows = rows.merged();
-    let topics = rows.iter().map(|row| {
+    rows.fill(topics.iter().map(|it| &it.partitions), Into::into);
+    let mut rows = rows.merged();
+    let topics = rows.iter_mut().map(|row| {
         let partitions = row
-            .partitions
-            .iter()
-            .map(|(index, code)| OffsetDeleteResponsePartition {
-                partition_index: *index,
+            .take()
+            .map(|(partition_index, code)| OffsetDeleteResponsePartition {
+                partition_index,
                 error_code: code.0,
             });
         OffsetDeleteResponseTopic {
-            name: row.name.as_str(),
             partitions: partitions.collect(),
+            name: row.name.as_str(),
         }
     });
     let response = OffsetDeleteResponse {

@@ -33,10 +33,10 @@ impl Call<'_> {
         }
         if asked.is_empty() {
             // The group is not even looked at.
-            return Ok(write_staged(rows, Ok(Vec::new()), self.head(), self.out));
+            return Ok(write_staged(rows, &Ok(Vec::new()), self.head(), self.out));
         }
         if request.group_id.is_empty() {
-            rows.fill(|| ErrorCode::INVALID_GROUP_ID);
+            rows.refuse_all(ErrorCode::INVALID_GROUP_ID);
             return Ok(write(rows, self.head(), self.out));
         }
         let added = self.add_group(&request);
@@ -63,10 +63,10 @@ impl Call<'_> {
             Ok(staged.await)
         };
         Ok(self.soon(answer, move |outcome, head, out| match outcome {
-            Ok(outcome) => write_staged(rows, outcome, head, out),
+            Ok(outcome) => write_staged(rows, &outcome, head, out),
             Err(error) => {
                 let code = transaction_code(error, version);
-                rows.fill(|| code);
+                rows.refuse_all(code);
                 write(rows, head, out)
             }
         }))
@@ -137,31 +137,25 @@ fn stage_code(refusal: Refusal, version: i16) -> ErrorCode {
     }
 }
 
-fn write_staged(mut rows: Rows, outcome: CommitResult, head: Head, out: &mut Vec<u8>) -> Handled {
+fn write_staged(mut rows: Rows, outcome: &CommitResult, head: Head, out: &mut Vec<u8>) -> Handled {
     let version = head.version;
-    let mut said = outcome.map(|topics| topics.into_iter().flat_map(|topic| topic.partitions));
-    rows.fill(|| match &mut said {
-        Ok(said) => match said.next() {
-            Some((_, Err(refusal))) => stage_code(refusal, version),
-            Some((_, Ok(()))) | None => ErrorCode::NONE,
-        },
-        Err(refusal) => stage_code(*refusal, version),
-    });
+    rows.fill_committed(outcome, |refusal| stage_code(refusal, version));
     write(rows, head, out)
 }
 
 fn write(rows: Rows, head: Head, out: &mut Vec<u8>) -> Handled {
-    let rows = rows.merged();
-    let topics = rows.iter().map(|row| {
-        let partitions = row.partitions.iter();
-        let partitions = partitions.map(|(index, code)| TxnOffsetCommitResponsePartition {
-            partition_index: *index,
-            error_code: code.0,
-        });
+    let mut rows = rows.merged();
+    let topics = rows.iter_mut().map(|row| {
+        let partitions =
+            row.take()
+                .map(|(partition_index, code)| TxnOffsetCommitResponsePartition {
+                    partition_index,
+                    error_code: code.0,
+                });
         TxnOffsetCommitResponseTopic {
+            partitions: partitions.collect(),
             name: row.name.as_str(),
             topic_id: row.id,
-            partitions: partitions.collect(),
         }
     });
     let response = TxnOffsetCommitResponse {
