@@ -215,29 +215,29 @@ pub struct Entry {
     pub then: Then,
 }
 
-impl Entry {
-    /// Whether it takes offsets away, committed or staged.
-    pub(super) fn removes_offsets(&self) -> bool {
+impl Then {
+    /// Whether what those records decide takes offsets away, committed or staged.
+    pub(super) fn removes_offsets(&self, records: &[Record]) -> bool {
         // A deletion's first record tells it: the others are tombstones too.
-        let first = self.records.first();
+        let first = records.first();
         let is_deletion = matches!(
             first,
             Some(Record::Offset { value: None, .. } | Record::Pending { value: None, .. })
         );
-        is_deletion || matches!(self.then, Then::TxnEnded { .. })
+        is_deletion || matches!(self, Self::TxnEnded { .. })
     }
 
-    /// Whether what is staged will be another once it is settled. A plain commit only marks.
-    pub(super) fn changes_pending(&self) -> bool {
-        match self.then {
-            Then::Staged { .. } | Then::TxnEnded { .. } => true,
-            Then::Committed { .. } | Then::Assign { .. } | Then::Replaced(_) => false,
-            Then::Rest
-            | Then::OffsetsDeleted { .. }
-            | Then::Removed { .. }
-            | Then::TopicsDeleted { .. } => {
+    /// Whether what is staged will be another once they are settled. A plain commit only marks.
+    pub(super) fn changes_pending(&self, records: &[Record]) -> bool {
+        match self {
+            Self::Staged { .. } | Self::TxnEnded { .. } => true,
+            Self::Committed { .. } | Self::Assign { .. } | Self::Replaced(_) => false,
+            Self::Rest
+            | Self::OffsetsDeleted { .. }
+            | Self::Removed { .. }
+            | Self::TopicsDeleted { .. } => {
                 let is_pending = |record: &Record| matches!(record, Record::Pending { .. });
-                self.records.iter().any(is_pending)
+                records.iter().any(is_pending)
             }
         }
     }

@@ -247,25 +247,30 @@ impl Groups {
         fx: &mut Vec<Effect>,
         act: impl FnOnce(&mut Turn<'_>) -> T,
     ) -> Option<T> {
-        let group = self.places.wake(key, &mut self.seats)?;
-        let (seats, producers) = (&mut self.seats, &mut self.producers);
-        let (rules, stalls) = (&self.rules, &self.stalls);
-        let mut turn = Turn {
-            group,
-            seats,
-            producers,
-            rules,
-            stalls,
+        let mut turn = self.begin(key, now, fx)?;
+        let out = act(&mut turn);
+        turn.end();
+        Some(out)
+    }
+
+    /// Begins a turn of the group, if it is still there.
+    fn begin<'t>(
+        &'t mut self,
+        key: GroupKey,
+        now: Now,
+        fx: &'t mut Vec<Effect>,
+    ) -> Option<Turn<'t>> {
+        Some(Turn {
+            group: self.places.wake(key, &mut self.seats)?,
+            seats: &mut self.seats,
+            producers: &mut self.producers,
+            rules: &self.rules,
+            stalls: &self.stalls,
             before: &self.before,
             in_doubt: self.in_doubt,
             now,
             fx,
-        };
-        let out = act(&mut turn);
-        let roster = &turn.group.classic.roster;
-        // In small groups only: a walk a turn would make tests of large ones quadratic.
-        debug_assert!(roster.len() > 32 || roster.is_counted_right());
-        Some(out)
+        })
     }
 
     /// Carries out a request. Its answer is among the effects, or comes with a later turn.
@@ -278,15 +283,15 @@ impl Groups {
         fx: &mut Vec<Effect>,
     ) {
         let place = request.group().and_then(|id| self.place_of(id));
-        self.handle_at((request, place), to, room, now, fx);
+        self.handle_at(request, to, (place, room), now, fx);
     }
 
     /// The same where the place of the request's group is known, `None` if there is none.
     pub(crate) fn handle_at(
         &mut self,
-        (request, place): (Request, Option<GroupKey>),
+        request: Request,
         to: ReplyTo,
-        room: Room,
+        (place, room): (Option<GroupKey>, Room),
         now: Now,
         fx: &mut Vec<Effect>,
     ) {
@@ -313,14 +318,14 @@ impl Groups {
             }
             return;
         }
-        self.dispatch((request, place), to, room, now, fx);
+        self.dispatch(request, to, (place, room), now, fx);
     }
 
     fn dispatch(
         &mut self,
-        (request, place): (Request, Option<GroupKey>),
+        request: Request,
         to: ReplyTo,
-        room: Room,
+        (place, room): (Option<GroupKey>, Room),
         now: Now,
         fx: &mut Vec<Effect>,
     ) {
@@ -330,7 +335,10 @@ impl Groups {
         if matches!(request, Request::Fetch(_) | Request::Describe(_)) {
             return self.read_for(key, request, to, fx);
         }
-        self.turn(key, now, fx, |turn| match request {
+        let Some(mut turn) = self.begin(key, now, fx) else {
+            return;
+        };
+        match request {
             Request::Sync(request) => turn.sync(request, to),
             Request::Heartbeat(request) => {
                 let reply = turn.heartbeat(&request);
@@ -351,7 +359,8 @@ impl Groups {
             | Request::List(_)
             | Request::TxnGroups(_)
             | Request::TopicsDeleted(_) => {}
-        });
+        }
+        turn.end();
     }
 
     /// Requests of all groups, of groups that do not exist, and joins, which may create one.

@@ -21,7 +21,18 @@ impl Groups {
     /// Entries are settled in the order in which they were handed over.
     pub fn settle(
         &mut self,
-        entry: Entry,
+        mut entry: Entry,
+        outcome: Result<(), Refusal>,
+        now: Now,
+        fx: &mut Vec<Effect>,
+    ) {
+        self.settle_in_place(&mut entry, outcome, now, fx);
+    }
+
+    /// The same where the entry lies: to move one costs more than to look into it.
+    pub(crate) fn settle_in_place(
+        &mut self,
+        entry: &mut Entry,
         outcome: Result<(), Refusal>,
         now: Now,
         fx: &mut Vec<Effect>,
@@ -30,17 +41,16 @@ impl Groups {
             self.apply_all(entry.group, &entry.records, now);
         }
         self.in_doubt = outcome.is_err();
-        let removes_offsets = entry.removes_offsets();
-        let changes_pending = entry.changes_pending();
-        let (key, then) = (entry.group, entry.then);
-        let removed = matches!(then, Then::Removed { .. });
-        let records = entry.records;
+        let key = entry.group;
+        let removed = matches!(entry.then, Then::Removed { .. });
         self.turn(key, now, fx, |turn| {
+            let records = &*entry.records;
+            let then = std::mem::replace(&mut entry.then, Then::Rest);
             turn.group.in_flight -= 1;
             turn.group.promised -= then.new_offsets();
-            turn.group.removals -= u32::from(removes_offsets);
-            turn.group.pending_in_flight -= u32::from(changes_pending);
-            turn.follow(then, &records, outcome);
+            turn.group.removals -= u32::from(then.removes_offsets(records));
+            turn.group.pending_in_flight -= u32::from(then.changes_pending(records));
+            turn.follow(then, records, outcome);
         });
         if removed && outcome.is_ok() {
             self.remove(key, now, fx);

@@ -21,25 +21,30 @@ impl ShardState {
             return;
         }
         while let Some((mut entries, outcome)) = self.in_flight.next_settled() {
-            for entry in entries.drain(..) {
-                self.settle(entry, outcome, now);
-            }
+            self.settle(&mut entries, outcome, now);
             self.in_flight.give_back(entries);
         }
     }
 
-    fn settle(&mut self, entry: Entry, outcome: Result<(), Refusal>, now: Now) {
-        self.promised -= entry.then.new_offsets();
-        let mut fx = std::mem::take(&mut self.fx);
-        self.groups.settle(entry, outcome, now, &mut fx);
-        self.carry_out(fx, now);
-        self.account();
-        self.ask_again(now);
+    /// Settles these, and empties their list.
+    fn settle(&mut self, entries: &mut Vec<Entry>, outcome: Result<(), Refusal>, now: Now) {
+        for entry in entries.iter_mut() {
+            self.promised -= entry.then.new_offsets();
+            let mut fx = std::mem::take(&mut self.fx);
+            self.groups.settle_in_place(entry, outcome, now, &mut fx);
+            self.carry_out(fx, now);
+            self.account();
+            self.ask_again(now);
+        }
+        entries.clear();
     }
 
     /// Refuses those who wait for a batch that takes too long (`offsets.commit.timeout.ms`). It
     /// may become durable all the same, and then counts; its answer is nobody's any more.
     pub(crate) fn refuse_overdue(&mut self, now: Now) {
+        if self.in_flight.is_empty() {
+            return;
+        }
         self.in_flight.stop_growing_late(now.tick);
         while let Some(entries) = self.in_flight.next_overdue(now.tick) {
             tracing::warn!(
@@ -104,9 +109,7 @@ impl ShardState {
     fn settle_at_once(&mut self, now: Now) {
         while !self.batch.is_empty() {
             let mut entries = std::mem::take(&mut self.batch);
-            for entry in entries.drain(..) {
-                self.settle(entry, Ok(()), now);
-            }
+            self.settle(&mut entries, Ok(()), now);
             if self.batch.is_empty() {
                 // Memory that is there already.
                 self.batch = entries;

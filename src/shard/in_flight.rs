@@ -90,6 +90,10 @@ impl InFlight {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
     pub(super) fn has_room(&self) -> bool {
         self.batches.len() < Self::MAX
     }

@@ -124,6 +124,7 @@ impl<E> Mailbox<E> {
 }
 
 /// Lanes are empty most of the time: asking is two loads, the queue's own pop a fence.
+#[inline]
 fn pop<E>(lane: &ArrayQueue<E>) -> Option<E> {
     if lane.is_empty() { None } else { lane.pop() }
 }

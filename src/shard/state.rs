@@ -209,7 +209,7 @@ impl ShardState {
         };
         let mut fx = std::mem::take(&mut self.fx);
         self.groups
-            .handle_at((request, place), to, room, now, &mut fx);
+            .handle_at(request, to, (place, room), now, &mut fx);
         self.carry_out(fx, now);
         self.account();
     }
@@ -253,12 +253,15 @@ impl ShardState {
     /// Fires timers of the wheel until `max` have fired, or fewer that took more than a look;
     /// whether more is due.
     fn fire_some(&mut self, heard_until: Tick, now: Now, max: usize) -> bool {
-        let mut fired = std::mem::take(&mut self.fired);
         // Those first that were left over the last time.
         let mut more = true;
-        if fired.is_empty() {
-            more = self.wheel.advance(heard_until, max, &mut fired);
+        if self.fired.is_empty() {
+            more = self.wheel.advance(heard_until, max, &mut self.fired);
         }
+        if self.fired.is_empty() {
+            return more;
+        }
+        let mut fired = std::mem::take(&mut self.fired);
         let (mut done, mut left) = (0, max);
         while left > 0 && done < fired.len() {
             if done % GLANCED == 0 {
@@ -434,10 +437,10 @@ impl ShardState {
         let pulse = self.shared.has_drivers && self.has_members();
         let pulse = pulse.then(|| now.tick + PULSE_MS);
         let overdue = self.in_flight.overdue_at();
-        let rest = self.rest_at();
         let answers = self.answers.wake_at(now.tick);
-        let times = due.into_iter().chain(pulse).chain(overdue).chain(rest);
-        times.chain(answers).min()
+        [pulse, overdue, self.rest_at(), answers]
+            .into_iter()
+            .fold(due, earlier)
     }
 
     /// Whether anybody's silence is being measured.
@@ -485,6 +488,13 @@ const GLANCED: usize = 32;
 /// For how many looks a timer counts that takes more than one: somebody is expired, or a phase of a
 /// group ends.
 const LOOKS: usize = 8;
+
+fn earlier(one: Option<Tick>, other: Option<Tick>) -> Option<Tick> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        _ => one.or(other),
+    }
+}
 
 /// A moment, and how many of the requests that waited then wait still.
 #[derive(Clone, Copy, Debug)]

@@ -194,6 +194,10 @@ impl<T: Copy> Wheel<T> {
     /// called. After `true` (the budget was used up) the caller calls again, with the same or a
     /// later `now`, to get the rest. A `now` that goes back moves nothing.
     pub fn advance(&mut self, now: Tick, max: usize, fired: &mut Vec<T>) -> bool {
+        let target = now.0 / self.config.tick_ms;
+        if self.overdue.is_empty() && target <= self.walked {
+            return false;
+        }
         let mut budget = max;
         let overdue = self.overdue.len().min(budget);
         fired.extend(self.overdue.drain(..overdue));
@@ -203,7 +207,6 @@ impl<T: Copy> Wheel<T> {
             return true;
         }
 
-        let target = now.0 / self.config.tick_ms;
         let turn = self.config.slots as u64;
         // After a stall of more than a turn one turn visits every slot, and so all that is due.
         let last = target.min(self.walked.saturating_add(turn));

@@ -199,6 +199,12 @@ pub(super) struct Turn<'t> {
 }
 
 impl Turn<'_> {
+    pub(super) fn end(self) {
+        let roster = &self.group.classic.roster;
+        // In small groups only: a walk a turn would make tests of large ones quadratic.
+        debug_assert!(roster.len() > 32 || roster.is_counted_right());
+    }
+
     pub(super) fn reply(&mut self, to: ReplyTo, reply: Reply) {
         self.fx.push(Effect::Reply { to, reply });
     }
@@ -209,16 +215,16 @@ impl Turn<'_> {
 
     /// Hands records over; the group counts what is on its way.
     pub(super) fn append(&mut self, records: impl Into<Records>, then: Then) {
-        let entry = Entry {
-            group: self.group.key,
-            records: records.into(),
-            then,
-        };
+        let records = records.into();
         self.group.in_flight += 1;
-        self.group.promised += entry.then.new_offsets();
-        self.group.removals += u32::from(entry.removes_offsets());
-        self.group.pending_in_flight += u32::from(entry.changes_pending());
-        self.fx.push(Effect::Append(entry));
+        self.group.promised += then.new_offsets();
+        self.group.removals += u32::from(then.removes_offsets(&records));
+        self.group.pending_in_flight += u32::from(then.changes_pending(&records));
+        self.fx.push(Effect::Append(Entry {
+            group: self.group.key,
+            records,
+            then,
+        }));
     }
 
     /// The record of the group's metadata.
