@@ -10,8 +10,10 @@
 //! the connection stops as well. See [`super::waiting`] for why no client can tell.
 //!
 //! No connection keeps a thread of the runtime to itself: after [`TURN_COST_MAX`] it writes its
-//! answers and lets the others have their turn, however much it has sent. A peer that does not read
-//! its answers holds [`OUT_BYTES_MAX`] and one answer here, and the socket's own buffer.
+//! answers and lets the others have their turn, however much it has sent. Nor do ten thousand that
+//! rebalance at one time: what they ask is carried out a few at a time ([`super::lane`]). A peer
+//! that does not read its answers holds [`OUT_BYTES_MAX`] and one answer here, and the socket's own
+//! buffer.
 //!
 //! Silence is measured lazily: a burst notes its time, and the one timer of the connection looks at
 //! that note when it fires and sets itself again.
@@ -19,7 +21,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::buf::Chain;
@@ -29,6 +31,7 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use super::api;
 use super::input::{Input, Next};
+use super::lane::{Gate, Pass, is_of_rebalance};
 use super::listener::Node;
 use super::service::{Answer, Handled, Peer, Service};
 use super::waiting::{Asked, Later, Waiting};
@@ -41,6 +44,8 @@ pub(super) struct Connection<'a, S: Service, I> {
     node: &'a Node<S>,
     number: usize,
     stream: I,
+    readable: fn(&I, &mut Context<'_>) -> Poll<()>,
+    pass: Pass<'a>,
     state: S::Connection,
     input: Input,
     out: Vec<u8>,
@@ -65,13 +70,22 @@ enum Woken {
 }
 
 impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
-    /// A connection with that running number.
-    pub(super) fn new(node: &'a Node<S>, number: usize, stream: I, peer: &Peer) -> Self {
+    /// A connection with that running number. `readable` tells whether there may be something to
+    /// read, as far as that can be told without reading.
+    pub(super) fn new(
+        node: &'a Node<S>,
+        number: usize,
+        stream: I,
+        readable: fn(&I, &mut Context<'_>) -> Poll<()>,
+        peer: &Peer,
+    ) -> Self {
         let parked = &node.metrics.server().requests_parked;
         Self {
             node,
             number,
             stream,
+            readable,
+            pass: Pass::new(&node.lane),
             state: node.service.connect(peer),
             input: Input::new(),
             out: Vec::new(),
@@ -122,10 +136,16 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
         silence: Pin<&mut Sleep>,
         stopped: Pin<&mut impl Future<Output = ()>>,
     ) -> Woken {
+        self.pass.leave();
         let (input, waiting) = (&mut self.input, &mut self.waiting);
+        let mut gate = Gate {
+            pass: &mut self.pass,
+            stream: &mut self.stream,
+            readable: self.readable,
+        };
         tokio::select! {
             biased;
-            read = input.read(&mut self.stream, &self.node.frames) => Woken::Read(read),
+            read = input.read(&mut gate, &self.node.frames) => Woken::Read(read),
             () = poll_fn(|cx| waiting.poll_first(cx)) => Woken::Answered,
             () = silence => Woken::Silent,
             () = stopped => Woken::Stopped,
@@ -160,6 +180,10 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
                 self.answer_all().await?;
                 now = self.node.clock.now();
             }
+            if self.next_is_of_rebalance() && !self.pass.is_in() {
+                self.enter().await?;
+                now = self.node.clock.now();
+            }
             let service = &self.node.service;
             let frame = match self.input.next_frame(bytes_max) {
                 Next::Frame(frame) => frame,
@@ -177,6 +201,7 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
             self.out.put_i32(0);
             let handled = service.call(&mut self.state, frame, now, &mut self.out);
             self.input.give_back();
+            self.pass.carried_out(asked.api);
             if matches!(handled, Handled::Done) {
                 self.done(asked, start)?;
             } else {
@@ -198,6 +223,7 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
             if self.turn_cost >= TURN_COST_MAX {
                 self.write_answers().await?;
                 self.turn_cost = 0;
+                self.pass.leave();
                 tokio::task::yield_now().await;
                 now = self.node.clock.now();
             } else if self.out.len() >= OUT_BYTES_MAX {
@@ -214,6 +240,27 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
             }
             Next::Incomplete | Next::Refused => false,
         }
+    }
+
+    /// Whether the next request may be carried out only with a pass.
+    fn next_is_of_rebalance(&self) -> bool {
+        match self.input.peek_frame(self.node.limits.frame_bytes_max) {
+            Next::Frame(frame) => is_of_rebalance(api::of(frame)),
+            Next::Incomplete | Next::Refused => false,
+        }
+    }
+
+    /// Waits for a pass; the answers so far do not wait with it.
+    async fn enter(&mut self) -> Result<(), CloseReason> {
+        let entered = poll_fn(|cx| Poll::Ready(self.pass.poll_enter(cx))).await;
+        if entered.is_ready() {
+            return Ok(());
+        }
+        self.write_answers().await?;
+        poll_fn(|cx| self.pass.poll_enter(cx)).await;
+        // The others had their turn.
+        self.turn_cost = 0;
+        Ok(())
     }
 
     /// The response of a request was appended: it is whole, or waits for those before it.
@@ -261,6 +308,7 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
     async fn answer_all(&mut self) -> Result<(), CloseReason> {
         self.write_answers().await?;
         while !self.waiting.is_empty() {
+            self.pass.leave();
             poll_fn(|cx| self.waiting.poll_first(cx)).await;
             // The others had their turn.
             self.turn_cost = 0;

@@ -1,85 +1,13 @@
 //! Connections over an in-memory stream, on a virtual clock.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
-use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
-use tokio::sync::watch;
-use tokio::task::{JoinHandle, yield_now};
+use tokio::io::AsyncWriteExt;
 
-use super::connection::Connection;
-use super::listener::Node;
-use super::service::Peer;
-use super::testing::{Counting, Script, ask, is_closed, request, response};
+use super::testing::{World, ask, is_closed, request, response, settle};
 use super::waiting::{BYTES_MAX, REQUESTS_MAX};
-use crate::config::{Config, ConfigBuilder};
-use crate::metrics::{Api, CloseReason, Metrics};
-use crate::time::ManualClock;
-
-struct World {
-    node: Arc<Node<Script>>,
-    clock: ManualClock,
-    writes: Arc<AtomicUsize>,
-    stop: watch::Sender<bool>,
-}
-
-impl World {
-    fn new() -> Self {
-        Self::with(Config::builder())
-    }
-
-    fn with(config: ConfigBuilder) -> Self {
-        let clock = ManualClock::new();
-        let metrics = Arc::new(Metrics::new(2));
-        let config = config.build().unwrap();
-        let clock_of_node = Arc::new(clock.clone());
-        let (node, stop) = Node::new(Script::new(), &config, metrics, clock_of_node);
-        Self {
-            node: Arc::new(node),
-            clock,
-            writes: Arc::default(),
-            stop,
-        }
-    }
-
-    /// A client's end, and the task that serves the other.
-    fn connect(&self, buffer: usize) -> (DuplexStream, JoinHandle<CloseReason>) {
-        let (client, inner) = duplex(buffer);
-        let node = Arc::clone(&self.node);
-        let writes = Arc::clone(&self.writes);
-        let address = "127.0.0.1:1".parse().unwrap();
-        let peer = Peer {
-            remote: address,
-            local: address,
-        };
-        let task = tokio::spawn(async move {
-            let stream = Counting { inner, writes };
-            Connection::new(&node, 0, stream, &peer).run().await
-        });
-        (client, task)
-    }
-
-    fn writes(&self) -> usize {
-        self.writes.load(Ordering::Relaxed)
-    }
-
-    fn parked(&self) -> i64 {
-        self.node.metrics.server().requests_parked.value()
-    }
-
-    async fn pass(&self, ms: u64) {
-        self.clock.advance_ms(ms);
-        tokio::time::advance(Duration::from_millis(ms)).await;
-    }
-}
-
-/// Lets all other tasks run until they wait.
-async fn settle() {
-    for _ in 0..1_000 {
-        yield_now().await;
-    }
-}
+use crate::config::Config;
+use crate::metrics::{Api, CloseReason};
 
 #[tokio::test]
 async fn a_burst_is_answered_in_its_order_with_one_write() {

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -13,6 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::connection::Connection;
 use super::frames::FrameBudget;
+use super::lane::Lane;
 use super::service::{Peer, Service};
 use crate::config::Config;
 use crate::metrics::{CloseReason, Metrics};
@@ -72,7 +74,9 @@ impl<S: Service> Server<S> {
     where
         I: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        Some(Place::take(&self.node)?.serve(stream, Ok(peer)))
+        // Whether something came cannot be asked of any stream: it is read to see.
+        let readable = |_: &I, _: &mut Context<'_>| Poll::Ready(());
+        Some(Place::take(&self.node)?.serve(stream, readable, Ok(peer)))
     }
 
     /// Stops in at most `within`, and says whether every connection came to its own end:
@@ -105,6 +109,7 @@ pub(super) struct Node<S> {
     pub(super) service: S,
     pub(super) limits: Limits,
     pub(super) frames: FrameBudget,
+    pub(super) lane: Arc<Lane>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Arc<dyn Clock>,
     // Written by `stop` once, read by each connection after each burst.
@@ -127,6 +132,7 @@ impl<S> Node<S> {
             service,
             limits: Limits::of(config),
             frames: FrameBudget::new(config.queued_max_request_bytes, Arc::clone(&metrics)),
+            lane: Arc::new(Lane::new()),
             metrics,
             clock,
             stopping: AtomicBool::new(false),
@@ -173,13 +179,18 @@ impl<S: Service> Place<S> {
     }
 
     /// Serves a connection in this place until it ends.
-    async fn serve<I>(self, stream: I, peer: io::Result<Peer>) -> CloseReason
+    async fn serve<I>(
+        self,
+        stream: I,
+        readable: fn(&I, &mut Context<'_>) -> Poll<()>,
+        peer: io::Result<Peer>,
+    ) -> CloseReason
     where
         I: AsyncRead + AsyncWrite + Unpin,
     {
         let reason = match peer {
             Ok(peer) => {
-                let connection = Connection::new(&self.node, self.number, stream, &peer);
+                let connection = Connection::new(&self.node, self.number, stream, readable, &peer);
                 connection.run().await
             }
             Err(_) => CloseReason::Peer,
@@ -259,9 +270,15 @@ fn open<S: Service>(
     };
     connections.spawn(async move {
         let peer = peer_of(&stream, remote);
-        let reason = place.serve(stream, peer).await;
+        let reason = place.serve(stream, is_readable, peer).await;
         tracing::debug!(%remote, reason = reason.label(), "connection closed");
     });
+}
+
+/// Whether there may be something to read; costs no system call.
+pub(super) fn is_readable(stream: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
+    // An error shows when it is read.
+    stream.poll_read_ready(cx).map(drop)
 }
 
 fn peer_of(stream: &TcpStream, remote: SocketAddr) -> io::Result<Peer> {

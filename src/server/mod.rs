@@ -10,6 +10,7 @@
 //!   while one waits for its answer (a join), nothing more of that connection is read, and no other
 //!   connection notices; commits that follow each other share the syncs of the journal;
 //! - what one read brought is answered with one write;
+//! - of those that rebalance a few are served before all others have their turn ([`lane`]);
 //! - frames, connections, waiting requests, silence and unread answers have limits, each counted
 //!   when it bites;
 //! - a stop releases what waits, answers what runs and ends in bounded time.
@@ -24,6 +25,7 @@ mod data;
 mod dispatch;
 mod frames;
 mod input;
+mod lane;
 mod listener;
 mod offline;
 mod process;

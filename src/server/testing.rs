@@ -1,17 +1,25 @@
-//! A service for tests that does what the frame says.
+//! A service for tests that does what the frame says, and a node that serves it.
 
 use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{
+    AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex,
+};
 use tokio::sync::watch;
+use tokio::task::{JoinHandle, yield_now};
 
+use super::connection::Connection;
+use super::listener::Node;
 use super::service::{Answer, Handled, Peer, Service};
-use crate::time::Now;
+use crate::config::{Config, ConfigBuilder};
+use crate::metrics::{CloseReason, Metrics};
+use crate::time::{ManualClock, Now};
 
 /// The third byte of a frame, behind the key of the API, says what to do; the rest is echoed.
 ///
@@ -127,9 +135,18 @@ impl Service for Script {
 
 /// A request for the script: length, key 12 (heartbeat), what to do, what to echo.
 pub(super) fn request(what: u8, echo: &str) -> Vec<u8> {
+    request_of(12, what, echo)
+}
+
+/// The same with the key 11 (join).
+pub(super) fn join(what: u8, echo: &str) -> Vec<u8> {
+    request_of(11, what, echo)
+}
+
+fn request_of(key: i16, what: u8, echo: &str) -> Vec<u8> {
     let mut frame = Vec::new();
     frame.put_i32(i32::try_from(3 + echo.len()).unwrap());
-    frame.put_i16(12);
+    frame.put_i16(key);
     frame.put_u8(what);
     frame.put_slice(echo.as_bytes());
     frame
@@ -191,5 +208,72 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counting<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+/// A node of scripts on a virtual clock.
+pub(super) struct World {
+    pub(super) node: Arc<Node<Script>>,
+    pub(super) clock: ManualClock,
+    pub(super) writes: Arc<AtomicUsize>,
+    pub(super) stop: watch::Sender<bool>,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self::with(Config::builder())
+    }
+
+    pub(super) fn with(config: ConfigBuilder) -> Self {
+        let clock = ManualClock::new();
+        let metrics = Arc::new(Metrics::new(2));
+        let config = config.build().unwrap();
+        let clock_of_node = Arc::new(clock.clone());
+        let (node, stop) = Node::new(Script::new(), &config, metrics, clock_of_node);
+        Self {
+            node: Arc::new(node),
+            clock,
+            writes: Arc::default(),
+            stop,
+        }
+    }
+
+    /// A client's end, and the task that serves the other.
+    pub(super) fn connect(&self, buffer: usize) -> (DuplexStream, JoinHandle<CloseReason>) {
+        let (client, inner) = duplex(buffer);
+        let node = Arc::clone(&self.node);
+        let writes = Arc::clone(&self.writes);
+        let address = "127.0.0.1:1".parse().unwrap();
+        let peer = Peer {
+            remote: address,
+            local: address,
+        };
+        let task = tokio::spawn(async move {
+            let stream = Counting { inner, writes };
+            Connection::new(&node, 0, stream, |_, _| Poll::Ready(()), &peer)
+                .run()
+                .await
+        });
+        (client, task)
+    }
+
+    pub(super) fn writes(&self) -> usize {
+        self.writes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn parked(&self) -> i64 {
+        self.node.metrics.server().requests_parked.value()
+    }
+
+    pub(super) async fn pass(&self, ms: u64) {
+        self.clock.advance_ms(ms);
+        tokio::time::advance(Duration::from_millis(ms)).await;
+    }
+}
+
+/// Lets all other tasks run until they wait.
+pub(super) async fn settle() {
+    for _ in 0..1_000 {
+        yield_now().await;
     }
 }
