@@ -37,6 +37,7 @@ mod ownership;
 mod ownership_tests;
 mod placement;
 mod rest;
+mod scratch;
 mod share;
 mod state;
 mod worker;
