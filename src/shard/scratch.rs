@@ -32,6 +32,7 @@ impl Scratch {
 
     /// Keeps them for the thread's next turn, unless they have grown.
     fn give_back(self) {
+        debug_assert!(self.fx.is_empty() && self.batch.is_empty());
         if self.fx.capacity() <= KEPT_MAX && self.batch.capacity() <= KEPT_MAX {
             // Where there is no place for them they are dropped.
             let _ = SCRATCH.try_with(|it| it.set(self));
@@ -44,15 +45,15 @@ impl ShardState {
     pub(super) fn take_scratch(&mut self) {
         let Scratch { fx, batch } = Scratch::take();
         self.fx = fx;
-        // A batch of one that keeps more waits for the journal, from turn to turn.
-        if self.keeps_nothing {
+        // Where more is kept, what was decided may wait for the journal from turn to turn.
+        if self.keeps_nothing && self.batch.is_empty() {
             self.batch = batch;
         }
     }
 
     /// Gives them back, emptied, at the turn's end.
     pub(super) fn give_scratch_back(&mut self) {
-        let batch = if self.keeps_nothing {
+        let batch = if self.keeps_nothing && self.batch.is_empty() {
             std::mem::take(&mut self.batch)
         } else {
             Vec::new()
