@@ -180,7 +180,8 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
                 self.answer_all().await?;
                 now = self.node.clock.now();
             }
-            if self.next_is_of_rebalance() && !self.pass.is_in() {
+            let is_of_rebalance = self.next_is_of_rebalance();
+            if is_of_rebalance && !self.pass.is_in() {
                 self.enter().await?;
                 now = self.node.clock.now();
             }
@@ -201,7 +202,7 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
             self.out.put_i32(0);
             let handled = service.call(&mut self.state, frame, now, &mut self.out);
             self.input.give_back();
-            self.pass.carried_out(asked.api);
+            self.pass.carried_out(is_of_rebalance);
             if matches!(handled, Handled::Done) {
                 self.done(asked, start)?;
             } else {
@@ -244,10 +245,10 @@ impl<'a, S: Service, I: AsyncRead + AsyncWrite + Unpin> Connection<'a, S, I> {
 
     /// Whether the next request may be carried out only with a pass.
     fn next_is_of_rebalance(&self) -> bool {
-        match self.input.peek_frame(self.node.limits.frame_bytes_max) {
-            Next::Frame(frame) => is_of_rebalance(api::of(frame)),
-            Next::Incomplete | Next::Refused => false,
-        }
+        let bytes_max = self.node.limits.frame_bytes_max;
+        let key = self.input.peek_key();
+        key.is_some_and(|key| is_of_rebalance(*key))
+            && matches!(self.input.peek_frame(bytes_max), Next::Frame(_))
     }
 
     /// Waits for a pass; the answers so far do not wait with it.

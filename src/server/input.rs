@@ -67,6 +67,12 @@ impl Input {
         frame_at(&self.bytes, self.at, bytes_max)
     }
 
+    /// The first two bytes behind the next length, whole frame or not.
+    #[inline]
+    pub(super) fn peek_key(&self) -> Option<&[u8; 2]> {
+        self.bytes.get(self.at + LENGTH_BYTES..)?.first_chunk()
+    }
+
     /// Reads once. To be called when the next frame is incomplete; gives the number of bytes, 0 at
     /// the end of the stream. Before a large frame is read on it waits for its share of the
     /// budget. Nothing is lost if the future is dropped.

@@ -33,8 +33,6 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 
-use crate::metrics::Api;
-
 /// The lane of one node.
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -127,9 +125,9 @@ impl<'a> Pass<'a> {
         self.is_in
     }
 
-    /// A request was carried out.
-    pub(super) fn carried_out(&mut self, api: Api) {
-        self.is_of_crowd = is_of_rebalance(api);
+    /// A request was carried out, of a rebalance or not.
+    pub(super) fn carried_out(&mut self, is_of_rebalance: bool) {
+        self.is_of_crowd = is_of_rebalance;
     }
 
     /// Waits for a pass, if it is not in.
@@ -197,9 +195,11 @@ impl<I: AsyncRead + Unpin> AsyncRead for Gate<'_, '_, I> {
     }
 }
 
-/// Whether it is a request that all members of a group make at about the same time.
-pub(super) fn is_of_rebalance(api: Api) -> bool {
-    matches!(api, Api::JoinGroup | Api::SyncGroup | Api::LeaveGroup)
+/// Whether a frame that begins so is a request that all members of a group make at about the same
+/// time: a join, a leave or a sync. Asked of each heartbeat, too.
+#[inline]
+pub(super) fn is_of_rebalance(key: [u8; 2]) -> bool {
+    matches!(key, [0, 11 | 13 | 14])
 }
 
 /// Requests of rebalances before all others have their turn: some 0.1 ms of one processor. Of a
@@ -256,6 +256,18 @@ mod tests {
         assert_eq!(world.node.service.calls(), 1);
         open(&world.node.lane);
         assert_eq!(response(&mut client).await, "nine byte");
+    }
+
+    #[test]
+    fn joins_leaves_and_syncs_are_of_a_rebalance() {
+        use super::super::api;
+        use crate::metrics::Api;
+        for key in 0..=u16::MAX {
+            let key = key.to_be_bytes();
+            let api = api::of(&key);
+            let is = matches!(api, Api::JoinGroup | Api::LeaveGroup | Api::SyncGroup);
+            assert_eq!(is_of_rebalance(key), is, "{key:?}");
+        }
     }
 
     #[tokio::test]
@@ -417,7 +429,7 @@ mod tests {
         let (mut stream, _) = listener.accept().await.unwrap();
         let lane = Arc::new(Lane::new());
         let mut pass = Pass::new(&lane);
-        pass.carried_out(Api::SyncGroup);
+        pass.carried_out(true);
         let mut gate = Gate {
             pass: &mut pass,
             stream: &mut stream,
