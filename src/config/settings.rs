@@ -134,7 +134,7 @@ settings! {
         transactional_id_expiration_ms:
             i32 = 604_800_000, 1..=i32::MAX;
 
-    /// Shards, each an event loop of its own; 0 is one a core of the machine, or four, up to 64 in
+    /// Shards, each an event loop of its own; 0 is one a core of the machine, or two, up to 64 in
     /// all, where nothing outlives the process.
     "takhin.shards" takhin_shards: u32 = 0, 0..=4_096;
     /// Events that a shard's mailbox holds; at that depth requests are refused as overload.
