@@ -254,7 +254,7 @@ mod tests {
         let open = Config::default();
         let (kept, not_kept) = (shard_count(&open, false), shard_count(&open, true));
         assert!(kept >= 1 && not_kept >= kept, "{kept} {not_kept}");
-        assert!(not_kept == 2 * kept || not_kept >= SHARDS_MAX);
+        assert!(not_kept == SHARDS_A_CORE * kept || not_kept >= SHARDS_MAX);
         let said = Config::builder().takhin_shards(3).build().unwrap();
         assert_eq!(
             (shard_count(&said, false), shard_count(&said, true)),

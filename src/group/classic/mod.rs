@@ -199,6 +199,7 @@ pub(super) struct Turn<'t> {
 }
 
 impl Turn<'_> {
+    /// Ends it, and sees to it in tests that the group's members are counted right.
     pub(super) fn end(self) {
         let roster = &self.group.classic.roster;
         // In small groups only: a walk a turn would make tests of large ones quadratic.

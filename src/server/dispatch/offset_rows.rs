@@ -126,16 +126,17 @@ pub(super) fn known(count: Option<i32>, index: i32, unknown: ErrorCode) -> Optio
 mod tests {
     use super::*;
 
+    fn with_an_unknown_9(topic: &TopicName) -> Rows {
+        let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+        let mut rows = Rows::default();
+        rows.refuse(topic, TopicId::ZERO, 9, unknown);
+        rows
+    }
+
     #[test]
     fn what_the_coordinator_says_goes_to_the_partitions_that_it_was_asked_for() {
         let (one, two) = (TopicName::from("one"), TopicName::from("two"));
-        let mut rows = Rows::default();
-        rows.refuse(
-            &two,
-            TopicId::ZERO,
-            9,
-            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-        );
+        let mut rows = with_an_unknown_9(&two);
         rows.ask(&one, TopicId::ZERO, [0, 1].into_iter());
         rows.ask(&two, TopicId::ZERO, [2].into_iter());
         let large = Refusal::OffsetMetadataTooLarge;
@@ -155,13 +156,7 @@ mod tests {
     #[test]
     fn who_refuses_all_refuses_what_it_was_asked_and_no_more() {
         let topic = TopicName::from("topic");
-        let mut rows = Rows::default();
-        rows.refuse(
-            &topic,
-            TopicId::ZERO,
-            9,
-            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-        );
+        let mut rows = with_an_unknown_9(&topic);
         rows.ask(&topic, TopicId::ZERO, [0, 1].into_iter());
         let refused = Err(Refusal::IllegalGeneration);
         rows.fill_committed(&refused, Into::into);
