@@ -37,7 +37,6 @@ mod ownership;
 mod ownership_tests;
 mod placement;
 mod rest;
-mod scratch;
 mod share;
 mod state;
 mod worker;

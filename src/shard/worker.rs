@@ -271,7 +271,6 @@ impl Shard {
             0 => 0,
             _ => self.unserved_ms.swap(0, Ordering::Relaxed),
         };
-        state.take_scratch();
         let now = state.begin_turn(now, unserved_ms);
         let here = own.take_up(state, batch, now);
         let mut taken = 0;
@@ -299,7 +298,6 @@ impl Shard {
             .mailbox_depth
             .set(i64::try_from(left).unwrap_or(i64::MAX));
         let holds = !state.takes_requests();
-        state.give_scratch_back();
         Turn {
             wake_at: state.wake_at(now),
             // What was held and is now to be refused.
