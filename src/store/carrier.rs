@@ -27,8 +27,8 @@ pub(super) struct Carrier {
 /// What a round takes on of the oldest segment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Share {
-    /// Bytes that are looked at, and those of the living among them that are carried. Whichever
-    /// comes first, but at least one frame.
+    /// Bytes that are looked at, and those of the living among them that are carried: either may
+    /// become more by a frame. When that many are carried, the dead behind them are still passed.
     pub(super) looked: u64,
     pub(super) carried: u64,
     /// Bytes that the round has room for.
@@ -55,16 +55,16 @@ impl Carrier {
         self.span >= oldest.spans.len()
     }
 
-    /// Looks at some bytes more, and puts what lives of them into the round.
+    /// Looks at some bytes more, and puts what lives of them into the round; how many bytes that
+    /// were.
     pub(super) fn carry(
         &mut self,
         oldest: &Segment,
         (keys, index): (&Keys, &mut Index),
         share: Share,
         (round, marks): (&mut Vec<u8>, &mut Vec<Mark>),
-    ) -> io::Result<()> {
-        let round_began = round.len() as u64;
-        let mut looked = 0;
+    ) -> io::Result<u64> {
+        let (mut looked, mut carried) = (0, 0);
         self.stuck = 0;
         while let Some(span) = oldest.spans.get(self.span) {
             let at = span.from + self.looked_at;
@@ -73,8 +73,7 @@ impl Carrier {
                 self.looked_at = 0;
                 continue;
             }
-            let carried = round.len() as u64 - round_began;
-            if looked >= share.looked || carried >= share.carried {
+            if looked >= share.looked {
                 break;
             }
             self.reach(oldest, at, span.to)?;
@@ -85,23 +84,27 @@ impl Carrier {
             let mark = Mark::of(keys, &frame);
             let group = || keys.group(frame.shard, frame.key);
             let is_live = index.is_live(&mark, frame.sequence, group);
+            let len = frame.len as u64;
             if is_live && !mutation::is("the-living-are-not-carried") {
-                if carried + frame.len as u64 > share.room {
-                    self.stuck = frame.len as u64;
+                if carried >= share.carried {
+                    break;
+                }
+                if carried + len > share.room {
+                    self.stuck = len;
                     break;
                 }
                 let whole = Flags::FIRST_OF_ENTRY.with(Flags::LAST_OF_ENTRY);
                 let flags = whole.with(Flags::LAST_OF_BATCH).with(Flags::CARRIED);
                 frame::append(round, frame.shard, flags, frame.key, frame.value());
                 marks.push(mark);
+                carried += len;
             } else {
                 index.forget(&mark, frame.sequence);
             }
-            let len = frame.len as u64;
             self.looked_at += len;
             looked += len;
         }
-        Ok(())
+        Ok(carried)
     }
 
     /// The bytes from there on that were read.

@@ -30,10 +30,10 @@
 //! its key, and so is how many of them each segment holds: one that holds none is used again as it
 //! is. The files may take max(64 MiB, 2 x live bytes); on the way there rounds also carry what
 //! still lives of the oldest segment, evenly: as large a part of all that lives as what they append
-//! is of the room beside it, and a quarter more. So there is no snapshot to be written in
-//! one go and no pause for it: the log is its own snapshot, and loading reads at most twice the
-//! live bytes. Only where the bound itself falls, by offsets deleted in great numbers, does a
-//! round wait until there is room.
+//! is of the room beside it, and a quarter more; the parts of small rounds add up to records. So
+//! there is no snapshot to be written in one go and no pause for it: the log is its own snapshot,
+//! and loading reads at most twice the live bytes. Only where the bound itself falls, by offsets
+//! deleted in great numbers, does a round wait until there is room.
 //! Tombstones need not be carried along: when one is in the oldest segment, nothing that it
 //! deletes is left before it.
 //!

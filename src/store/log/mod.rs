@@ -67,6 +67,9 @@ pub(super) struct Log {
     file_bytes: u64,
     must_switch: bool,
     carrier: Carrier,
+    /// What the last rounds had no room to carry, or below nothing what they carried beyond their
+    /// parts; in [`space::GRAINS`].
+    due: i64,
     /// Held by whoever reads segments.
     readers: Arc<()>,
     /// What the next write consists of.
@@ -157,6 +160,7 @@ impl Log {
             number_next,
             must_switch: recovered.is_torn,
             carrier: Carrier::default(),
+            due: 0,
             readers: Arc::new(()),
             round: Vec::new(),
             marks: Vec::new(),
@@ -207,9 +211,7 @@ impl Log {
             len = longer;
             taken += 1;
         }
-        if self.unfree_bytes() > self.carries_from() {
-            self.carry(self.share(len))?;
-        }
+        self.carry_along(len)?;
         for body in bodies.iter().take(taken) {
             self.append(body);
         }
@@ -290,10 +292,11 @@ impl Log {
         }
     }
 
-    /// Puts what lives of the next bytes of the oldest segment at the beginning of the round.
-    fn carry(&mut self, share: Share) -> Result<(), Failed> {
+    /// Puts what lives of the next bytes of the oldest segment at the beginning of the round; how
+    /// many bytes that were.
+    fn carry(&mut self, share: Share) -> Result<u64, Failed> {
         if self.segments.len() < 2 {
-            return Ok(());
+            return Ok(0);
         }
         let oldest = &self.segments[0];
         let round = (&mut self.round, &mut self.marks);

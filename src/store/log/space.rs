@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::super::carrier::Share;
-use super::super::segment;
+use super::super::segment::{self, HEADER};
 use super::{Failed, Free, Log};
 
 /// Freed segments that are kept for use where the files come near their bound.
@@ -17,8 +17,10 @@ const CARRY_BYTES_MIN: u64 = 4 << 10;
 /// Bytes that are looked at for life for every byte that is appended, at most. Where the files are
 /// as many as they may be, at most two thirds of them live, so that three would do.
 const CARRY_PACE: u64 = 4;
-/// What is carried is a quarter more than must be: see [`Log::share`].
-const CARRY_MARGIN: u64 = 4;
+/// What is carried is a quarter more than must be: see [`Log::part`].
+const CARRY_MARGIN: u128 = 4;
+/// What is due is counted in parts of a byte: small rounds add less than one.
+pub(super) const GRAINS: u64 = 1 << 16;
 /// What a round looks at when there must be room before anything else.
 const CARRY_BYTES_MAX: u64 = 1 << 20;
 
@@ -39,22 +41,44 @@ impl Log {
         live + self.full_at().saturating_sub(live) / 5
     }
 
-    /// What a round that appends that many bytes takes on of the oldest segment.
+    /// What is to be carried for that many bytes that are appended, in [`GRAINS`].
     ///
     /// Until everything that lives was carried once, the files grow by what is appended, and that
     /// must end before they are full. So the living are carried evenly, as large a part of them as
-    /// the part of the room beside them that is appended, and a margin.
-    pub(super) fn share(&self, appended: u64) -> Share {
+    /// the part of the room beside them that is appended, and a margin. The room is that of whole
+    /// segments without their headers.
+    fn part(&self, appended: u64) -> i64 {
         let live = self.index.live_bytes();
-        let beside = self.full_at().saturating_sub(live).max(1);
-        let part = u128::from(appended) * u128::from(live) / u128::from(beside);
-        let part = u64::try_from(part).unwrap_or(u64::MAX);
-        let looked = (appended * CARRY_PACE).max(CARRY_BYTES_MIN);
-        Share {
-            looked: looked.min(CARRY_BYTES_MAX),
-            carried: part.saturating_add(part / CARRY_MARGIN).max(1),
-            room: self.room() - appended,
+        let segments = self.full_at() / self.config.segment_bytes;
+        let room = segments * (self.config.segment_bytes - HEADER);
+        let beside = room.saturating_sub(live).max(1);
+        let product = u128::from(appended) * u128::from(live) * u128::from(GRAINS);
+        let part = product.div_ceil(beside.into());
+        i64::try_from(part + part / CARRY_MARGIN).unwrap_or(i64::MAX)
+    }
+
+    /// Carries what is due in a round that appends that many bytes.
+    ///
+    /// The parts of the rounds add up. A frame is carried as soon as anything is due, and what was
+    /// carried too much is made up for by the rounds after it: so the living are never behind the
+    /// sum of the parts while the carrier stands before them. Where it stands before the dead,
+    /// nothing is saved up for later, so that a round carries its part and a frame at most. Only
+    /// for a frame that has no room left in the segment its bytes stay due.
+    pub(super) fn carry_along(&mut self, appended: u64) -> Result<(), Failed> {
+        self.due = self.due.saturating_add(self.part(appended));
+        let mut stuck = 0;
+        if self.unfree_bytes() > self.carries_from() {
+            let looked = (appended * CARRY_PACE).max(CARRY_BYTES_MIN);
+            let carried = self.carry(Share {
+                looked: looked.min(CARRY_BYTES_MAX),
+                carried: u64::try_from(self.due).map_or(0, |due| due.div_ceil(GRAINS)),
+                room: self.room() - appended,
+            })?;
+            self.due = self.due.saturating_sub(grains(carried));
+            stuck = self.carrier.stuck_at_bytes();
         }
+        self.due = self.due.min(grains(stuck));
+        Ok(())
     }
 
     /// Carries until the files leave room for [`RESERVE`] more segments below their bound.
@@ -68,6 +92,8 @@ impl Log {
             if self.unfree_bytes() <= self.full_at() || self.segments.len() < 2 || is_reading {
                 break;
             }
+            // However much was carried beforehand, it was not enough.
+            self.due = 0;
             let before = self.carrier.position(&self.segments);
             self.carry(Share {
                 looked: CARRY_BYTES_MAX,
@@ -127,4 +153,9 @@ impl Log {
         }
         self.free = kept;
     }
+}
+
+/// As many bytes, in [`GRAINS`].
+fn grains(bytes: u64) -> i64 {
+    i64::try_from(bytes.saturating_mul(GRAINS)).unwrap_or(i64::MAX)
 }
