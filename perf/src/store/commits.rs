@@ -1,9 +1,9 @@
 //! Commits in flight: how fast, how many bytes, and what carrying adds.
 
 use std::collections::VecDeque;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fs, iter};
 
 use hdrhistogram::Histogram;
 use takhin_coordinator::config::Config;
@@ -197,11 +197,14 @@ fn cpu() -> Result<f64, Failure> {
     cpu_seconds(std::process::id()).ok_or_else(|| Failure::new("/proc does not tell CPU times"))
 }
 
-/// Commits the same offsets until every segment was made that is needed.
+/// Commits a thousand offsets that stay as they are, and others over and over until the first ones
+/// were carried round: every segment that is needed was made by then.
 fn go_round(engine: &Engine) -> Result<(), Failure> {
-    for offset in 0..250 {
-        let mut request = CommitRequest::new("orders-archive");
-        for partition in 0..1_000 {
+    let archive = (0, "orders-archive", 1_000);
+    let current = (0..2_500).map(|offset| (offset, "orders-current", 100));
+    for (offset, group, partitions) in iter::once(archive).chain(current) {
+        let mut request = CommitRequest::new(group);
+        for partition in 0..partitions {
             request = request.offset(TOPIC, partition, offset);
         }
         let committed = engine.commit(request).wait();
