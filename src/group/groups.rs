@@ -1,9 +1,9 @@
 //! All groups of one shard: finds the group, then lets it take its turn.
 
 use super::classic::{Classic, Turn};
+use super::committed::fetch_from_nowhere;
 use super::effects::{Effect, End, Full, GroupKey, Note, Timer};
 use super::facts::Facts;
-use super::offsets::fetch_from_nowhere;
 use super::places::{Places, Seen};
 use super::producers::Producers;
 use super::quarantine::Quarantine;

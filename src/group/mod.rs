@@ -31,6 +31,7 @@
 mod apply;
 mod block;
 mod classic;
+mod committed;
 mod describe;
 mod effects;
 mod facts;

@@ -6,6 +6,7 @@
 
 mod call;
 mod cluster;
+mod committed;
 mod configs;
 mod coordinators;
 mod delete_records;
