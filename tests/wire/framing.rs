@@ -8,8 +8,8 @@ use takhin_coordinator::ids::TopicId;
 use takhin_coordinator::wire::fetched::FetchedWriter;
 use takhin_coordinator::wire::messages::{
     ApiVersionsResponse, HeartbeatRequest, HeartbeatResponse, OffsetFetchRequest,
-    OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartitions,
-    OffsetFetchResponseTopics,
+    OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartition,
+    OffsetFetchResponsePartitions, OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
 use takhin_coordinator::wire::{
     ApiKey, DecodeError, EncodeError, ErrorCode, FrameError, HeaderError, Message, RequestHeader,
@@ -262,50 +262,94 @@ fn fetched_topics() -> impl Strategy<Value = Vec<Vec<OffsetFetchResponsePartitio
     prop::collection::vec(prop::collection::vec(fetched_row(), 0..200), 0..3)
 }
 
+/// A group's error, and its topics.
+type FetchedGroup = (i16, Vec<Vec<OffsetFetchResponsePartitions<'static>>>);
+
+const FETCHED_ID: TopicId = TopicId([7; 16]);
+
+/// An answer of many groups.
+fn response_of(groups: &[FetchedGroup]) -> OffsetFetchResponse<'static> {
+    let groups = groups.iter().map(|(code, topics)| {
+        let topics = topics.iter().map(|rows| OffsetFetchResponseTopics {
+            name: "topic",
+            topic_id: FETCHED_ID,
+            partitions: rows.clone(),
+        });
+        OffsetFetchResponseGroup {
+            group_id: "group",
+            topics: topics.collect(),
+            error_code: *code,
+        }
+    });
+    OffsetFetchResponse {
+        groups: groups.collect(),
+        ..Default::default()
+    }
+}
+
+/// An answer of one group, before version 8.
+fn response_of_one((code, topics): &FetchedGroup) -> OffsetFetchResponse<'static> {
+    let topics = topics.iter().map(|rows| {
+        let partitions = rows.iter().map(|row| OffsetFetchResponsePartition {
+            partition_index: row.partition_index,
+            committed_offset: row.committed_offset,
+            committed_leader_epoch: row.committed_leader_epoch,
+            metadata: row.metadata,
+            error_code: row.error_code,
+        });
+        OffsetFetchResponseTopic {
+            name: "topic",
+            partitions: partitions.collect(),
+        }
+    });
+    OffsetFetchResponse {
+        topics: topics.collect(),
+        error_code: *code,
+        ..Default::default()
+    }
+}
+
+fn rowwise(groups: &[FetchedGroup], version: i16) -> Vec<u8> {
+    let mut out = Vec::new();
+    let written = frame::append(&mut out, |writer| {
+        let mut writer = FetchedWriter::begin(writer, version, groups.len());
+        for (code, topics) in groups {
+            writer.group("group", topics.len());
+            for rows in topics {
+                writer.topic("topic", FETCHED_ID, rows.len());
+                for row in rows {
+                    writer.row(row);
+                }
+                writer.end_topic();
+            }
+            writer.end_group(*code);
+        }
+        writer.end();
+    });
+    assert_eq!(written, Ok(()));
+    out
+}
+
 proptest! {
     #[test]
     fn the_rows_of_a_fetch_are_those_of_the_generic_encoder(
         version in 8_i16..=10,
         groups in prop::collection::vec((any::<i16>(), fetched_topics()), 0..3),
     ) {
-        let id = TopicId([7; 16]);
-        let response = OffsetFetchResponse {
-            groups: groups
-                .iter()
-                .map(|(code, topics)| OffsetFetchResponseGroup {
-                    group_id: "group",
-                    topics: topics
-                        .iter()
-                        .map(|rows| OffsetFetchResponseTopics {
-                            name: "topic",
-                            topic_id: id,
-                            partitions: rows.clone(),
-                        })
-                        .collect(),
-                    error_code: *code,
-                })
-                .collect(),
-            ..Default::default()
-        };
+        let response = response_of(&groups);
         let mut generic = Vec::new();
         frame::append(&mut generic, |writer| response.encode(writer, version)).unwrap();
-        let mut rowwise = Vec::new();
-        frame::append(&mut rowwise, |writer| {
-            let mut writer = FetchedWriter::begin(writer, version, groups.len());
-            for (code, topics) in &groups {
-                writer.group("group", topics.len());
-                for rows in topics {
-                    writer.topic("topic", id, rows.len());
-                    for row in rows {
-                        writer.row(row);
-                    }
-                    writer.end_topic();
-                }
-                writer.end_group(*code);
-            }
-            writer.end();
-        })
-        .unwrap();
-        prop_assert_eq!(rowwise, generic);
+        prop_assert_eq!(rowwise(&groups, version), generic);
+    }
+
+    #[test]
+    fn so_are_those_of_a_fetch_of_one_group(
+        version in 0_i16..=7,
+        group in (any::<i16>(), fetched_topics()),
+    ) {
+        let response = response_of_one(&group);
+        let mut generic = Vec::new();
+        frame::append(&mut generic, |writer| response.encode(writer, version)).unwrap();
+        prop_assert_eq!(rowwise(&[group], version), generic);
     }
 }

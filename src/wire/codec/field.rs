@@ -24,6 +24,27 @@ pub trait Field<'a>: Sized {
     /// Where the bytes are none.
     fn read(reader: &mut Reader<'a>, version: Version) -> Result<Self, DecodeError>;
 
+    /// Reads so many values, for which there are bytes enough if each takes the fewest.
+    ///
+    /// # Errors
+    ///
+    /// Where the bytes are none.
+    fn read_each(
+        reader: &mut Reader<'a>,
+        count: usize,
+        version: Version,
+    ) -> Result<Vec<Self>, DecodeError> {
+        let mut elements = Vec::with_capacity(count.min(ARRAY_CAPACITY_MAX));
+        for _ in 0..count {
+            if elements.len() == elements.capacity() {
+                // Doubled like any vector, yet never beyond the count.
+                elements.reserve_exact(elements.len().min(count - elements.len()));
+            }
+            elements.push(Self::read(reader, version)?);
+        }
+        Ok(elements)
+    }
+
     /// Appends the value.
     fn write(&self, writer: &mut Writer<'_>, version: Version);
 }
@@ -136,9 +157,37 @@ fixed! {
     i8: 1, i8;
     i16: 2, i16;
     u16: 2, u16;
-    i32: 4, i32;
     i64: 8, i64;
     TopicId: 16, topic_id;
+}
+
+/// Partitions come by the hundred.
+impl Field<'_> for i32 {
+    #[inline]
+    fn min_size(_: Version) -> usize {
+        size_of::<Self>()
+    }
+
+    #[inline]
+    fn read(reader: &mut Reader<'_>, _: Version) -> Result<Self, DecodeError> {
+        reader.i32()
+    }
+
+    fn read_each(
+        reader: &mut Reader<'_>,
+        count: usize,
+        _: Version,
+    ) -> Result<Vec<Self>, DecodeError> {
+        // No more than the frame takes itself.
+        let bytes = reader.take(count.saturating_mul(size_of::<Self>()))?;
+        let (each, _) = bytes.as_chunks();
+        Ok(each.iter().map(|it| Self::from_be_bytes(*it)).collect())
+    }
+
+    #[inline]
+    fn write(&self, writer: &mut Writer<'_>, _: Version) {
+        writer.i32(*self);
+    }
 }
 
 impl<'a> Field<'a> for &'a str {
@@ -240,15 +289,7 @@ impl<'a, T: Field<'a>> Nullable<'a> for Vec<T> {
         let Some(count) = reader.count(version.flexible, T::min_size(version))? else {
             return Ok(None);
         };
-        let mut elements = Self::with_capacity(count.min(ARRAY_CAPACITY_MAX));
-        for _ in 0..count {
-            if elements.len() == elements.capacity() {
-                // Doubled like any vector, yet never beyond the count.
-                elements.reserve_exact(elements.len().min(count - elements.len()));
-            }
-            elements.push(T::read(reader, version)?);
-        }
-        Ok(Some(elements))
+        T::read_each(reader, count, version).map(Some)
     }
 
     fn write_nullable(value: Option<&Self>, writer: &mut Writer<'_>, version: Version) {

@@ -35,6 +35,19 @@ impl<'b> Writer<'b> {
         self.error.get_or_insert(error);
     }
 
+    /// Makes room for so many bytes that will follow.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.out.reserve(bytes);
+    }
+
+    /// Appends so many zeros in pieces of `N`, to be filled in place.
+    #[inline]
+    pub fn pieces<const N: usize>(&mut self, count: usize) -> &mut [[u8; N]] {
+        let begin = self.out.len();
+        self.out.resize(begin + count * N, 0);
+        self.out[begin..].as_chunks_mut().0
+    }
+
     /// Bytes as they are, with no length before them.
     #[inline]
     pub fn raw(&mut self, bytes: &[u8]) {
