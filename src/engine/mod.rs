@@ -23,11 +23,11 @@ pub use heartbeat::{Heartbeat, MemberHandle};
 pub use crate::group::{
     Client, CommitPartition, CommitRequest, CommitResult, CommitTopic, CommittedTopic,
     DeleteGroupRequest, DeletedTopic, DescribeRequest, Described, DescribedMember, EndTxnRequest,
-    FetchRequest, FetchResult, FetchTopic, FetchedPartition, FetchedTopic, GroupType,
+    FetchRequest, FetchResult, FetchTopic, FetchedPartition, FetchedTopic, GroupOffsets, GroupType,
     HeartbeatRequest, JoinRefused, JoinRequest, JoinResult, Joined, JoinedMember, LeaveRequest,
     LeaveResult, Leaver, LeftMember, ListRequest, Listed, OffsetDeleteRequest, OffsetDeleteResult,
-    OffsetDeleteTopic, OffsetValue, Phase, Producer, Protocol, SyncRequest, SyncResult, Synced,
-    TopicDeletion, TxnCommitRequest,
+    OffsetDeleteTopic, OffsetValue, Phase, Producer, Protocol, Rows, Shown, SyncRequest,
+    SyncResult, Synced, TopicDeletion, TopicOffsets, TxnCommitRequest,
 };
 pub use crate::journal::Durability;
 pub use crate::shard::{Answer, Outcome, ShardPhase};
@@ -41,7 +41,7 @@ use crate::ids::GroupId;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::session::Directory;
-use crate::shard::{Shard, shard_of};
+use crate::shard::{Shard, shard_of_name};
 use crate::time::{Clock, Now, Tick};
 
 /// A group coordinator.
@@ -253,8 +253,12 @@ impl Engine {
     }
 
     fn shard(&self, group: &GroupId) -> &Shard {
+        self.shard_of_name(group.as_str())
+    }
+
+    fn shard_of_name(&self, group: &str) -> &Shard {
         let shards = u32::try_from(self.inner.shards.len()).unwrap_or(u32::MAX);
-        &self.inner.shards[shard_of(group, shards).0 as usize]
+        &self.inner.shards[shard_of_name(group, shards).0 as usize]
     }
 
     fn ask<T: Outcome>(&self, request: Request) -> Answer<T> {

@@ -1,4 +1,7 @@
-//! Reads that are larger than a turn: they go slice by slice, and others come in between.
+//! Reads that need more than a question and an answer.
+//!
+//! Some are larger than a turn: they go slice by slice, and others come in between. Others are a
+//! look at the shard's own memory, for who wants no copy of it.
 
 use std::collections::HashSet;
 use std::future::poll_fn;
@@ -6,9 +9,10 @@ use std::task::Poll;
 
 use super::Engine;
 use crate::error::Refusal;
-use crate::group::{ListPage, ListRequest, ListSlice, Listed, Request};
+use crate::group::{GroupOffsets, ListPage, ListRequest, ListSlice, Listed, Request};
 use crate::ids::GroupId;
 use crate::shard::{Answer, Shard};
+use crate::time::Now;
 
 impl Engine {
     /// Lists the groups of all shards.
@@ -45,6 +49,23 @@ impl Engine {
             rows.append(&mut list.finished());
         }
         Ok(rows)
+    }
+
+    /// Looks at what a group has committed, without a copy of it: what [`Engine::fetch_at`] would
+    /// answer. `None`: that answer is not there at once, or it is a refusal; nothing was looked at
+    /// then, and [`Engine::fetch_at`] tells.
+    ///
+    /// The group's shard serves nobody else until `look` returns: it must not wait for anything.
+    /// Should it panic, the shard's groups are not available any more.
+    pub fn look_at_offsets<T>(
+        &self,
+        group: &str,
+        is_stable_required: bool,
+        now: Now,
+        look: impl FnOnce(&GroupOffsets<'_>) -> T,
+    ) -> Option<T> {
+        let shard = self.shard_of_name(group);
+        shard.look_at_offsets(group, is_stable_required, now, look)
     }
 
     fn ask_slice(&self, shard: &Shard, slice: ListSlice) -> Answer<Result<ListPage, Refusal>> {

@@ -24,6 +24,20 @@ pub(super) struct Block {
     slots: Slots,
 }
 
+/// What stands side by side, and how many.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Side {
+    There(u32),
+    Gap(u32),
+}
+
+/// Offsets side by side.
+#[derive(Debug)]
+pub(super) enum Run<'b> {
+    Narrow(WallMs, &'b [Narrow]),
+    Wide(&'b [Wide]),
+}
+
 #[derive(Debug)]
 enum Slots {
     /// With the time from which theirs are counted.
@@ -34,7 +48,7 @@ enum Slots {
 /// 12 bytes: an offset below 2^48, within 49 days after the others of its block, in one of the
 /// first 65,535 epochs of the leader or in none.
 #[derive(Clone, Copy, Debug)]
-struct Narrow {
+pub(super) struct Narrow {
     offset_low: u32,
     /// The leader's epoch + 1, and the upper 16 bits of the offset.
     epoch_and_offset_high: u32,
@@ -43,7 +57,7 @@ struct Narrow {
 
 /// 20 bytes: numbers of 64 bits in halves, which need no padding.
 #[derive(Clone, Copy, Debug)]
-struct Wide {
+pub(super) struct Wide {
     offset: [u32; 2],
     committed_at: [u32; 2],
     leader_epoch: i32,
@@ -112,6 +126,28 @@ impl Block {
         true
     }
 
+    /// How many that are there stand side by side, from the bit of that number on; or else how
+    /// many that are not.
+    #[inline]
+    pub(super) fn side_by_side(&self, bit: u32) -> Side {
+        let from = self.present >> bit;
+        match from.trailing_ones() {
+            0 => Side::Gap(from.trailing_zeros().min(Self::BITS - bit)),
+            there => Side::There(there),
+        }
+    }
+
+    /// So many that are there and stand side by side, from the bit of that number on.
+    #[inline]
+    pub(super) fn run(&self, bit: u32, len: u32) -> Run<'_> {
+        let at = self.rank(1 << bit);
+        let slots = at..at + len as usize;
+        match &self.slots {
+            Slots::Narrow(since, all) => Run::Narrow(*since, &all[slots]),
+            Slots::Wide(all) => Run::Wide(&all[slots]),
+        }
+    }
+
     /// All of them, by the number of the bit.
     pub(super) fn iter(&self) -> impl Iterator<Item = (i32, Plain)> {
         let (mut left, mut at) = (self.present, 0);
@@ -140,6 +176,17 @@ impl Block {
         } else {
             Slots::Wide(all.iter().map(Wide::of).collect())
         };
+    }
+}
+
+impl Run<'_> {
+    /// How many they are.
+    pub(super) fn len(&self) -> u32 {
+        let len = match self {
+            Self::Narrow(_, slots) => slots.len(),
+            Self::Wide(slots) => slots.len(),
+        };
+        u32::try_from(len).unwrap_or(Block::BITS)
     }
 }
 
@@ -223,7 +270,7 @@ impl Narrow {
     }
 
     #[inline]
-    fn plain(self, since: WallMs) -> Plain {
+    pub(super) fn plain(self, since: WallMs) -> Plain {
         let high = i64::from(self.epoch_and_offset_high & 0xffff);
         let epoch = (self.epoch_and_offset_high >> 16).cast_signed();
         Plain {
@@ -243,7 +290,8 @@ impl Wide {
         }
     }
 
-    fn plain(self) -> Plain {
+    #[inline]
+    pub(super) fn plain(self) -> Plain {
         Plain {
             offset: whole(self.offset),
             committed_at: WallMs(whole(self.committed_at)),

@@ -21,7 +21,8 @@ impl Groups {
             return;
         };
         let reply = if let Request::Fetch(request) = request {
-            Reply::Fetch(Ok(group.fetch(request)))
+            let offsets = group.committed(request.require_stable);
+            Reply::Fetch(Ok(offsets.fetch(request.topics)))
         } else {
             Reply::Describe(Ok(group.describe()))
         };

@@ -136,6 +136,11 @@ impl Offsets {
         self.topics.get(topic)
     }
 
+    /// How many topics there are.
+    pub(super) fn topic_count(&self) -> usize {
+        self.topics.len()
+    }
+
     /// The topics, in order.
     pub(super) fn by_topic(&self) -> impl Iterator<Item = (&TopicName, &Row)> {
         self.topics.iter()

@@ -1,7 +1,7 @@
 //! All groups of one shard: finds the group, then lets it take its turn.
 
 use super::classic::{Classic, Turn};
-use super::committed::fetch_from_nowhere;
+use super::committed::GroupOffsets;
 use super::effects::{Effect, End, Full, GroupKey, Note, Timer};
 use super::facts::Facts;
 use super::places::{Places, Seen};
@@ -70,7 +70,7 @@ impl Group {
             // One that has members refuses at once.
             Request::DeleteGroup(_) => self.classic.phase == Phase::Empty && self.in_flight > 0,
             Request::EndTxn(_) | Request::OffsetDelete(_) => self.in_flight > 0,
-            Request::Fetch(fetch) => fetch.require_stable && self.in_flight > 0,
+            Request::Fetch(fetch) => return self.must_hold_fetch(fetch.require_stable),
             Request::Commit(_) => self.pending_in_flight > 0,
             Request::Join(_)
             | Request::Sync(_)
@@ -82,7 +82,16 @@ impl Group {
             | Request::TxnGroups(_)
             | Request::TopicsDeleted(_) => false,
         };
-        self.is_closing || !self.held.is_empty() || waits
+        waits || self.must_hold_all()
+    }
+
+    /// The same for a fetch: what is stable is known once nothing is on its way.
+    pub(super) fn must_hold_fetch(&self, is_stable_required: bool) -> bool {
+        self.must_hold_all() || (is_stable_required && self.in_flight > 0)
+    }
+
+    fn must_hold_all(&self) -> bool {
+        self.is_closing || !self.held.is_empty()
     }
 }
 
@@ -211,7 +220,7 @@ impl Groups {
 
     /// Where the group is, if it exists.
     pub fn place_of(&self, id: &GroupId) -> Option<GroupKey> {
-        self.places.find(id)
+        self.places.find(id.as_str())
     }
 
     /// The group for a record, made if need be: a group that only holds offsets has no record of
@@ -382,7 +391,7 @@ impl Groups {
             Request::List(slice) => Reply::List(Ok(self.list(slice))),
             Request::Sync(_) | Request::Heartbeat(_) => request.refused(Refusal::UnknownMemberId),
             Request::Leave(request) => Reply::Leave(Ok(nobody_left(request))),
-            Request::Fetch(request) => Reply::Fetch(Ok(fetch_from_nowhere(request))),
+            Request::Fetch(it) => Reply::Fetch(Ok(GroupOffsets::NOWHERE.fetch(it.topics))),
             Request::OffsetDelete(_) | Request::Describe(_) | Request::DeleteGroup(_) => {
                 request.refused(Refusal::GroupIdNotFound)
             }

@@ -65,6 +65,7 @@ mod txn;
 mod warm;
 
 pub use classic::{Phase, Replacement};
+pub use committed::{GroupOffsets, Rows, Shown, TopicOffsets};
 pub use effects::{Cause, Effect, End, Entry, Full, GroupKey, Note, SeatId, Then, Timer, Why};
 pub use groups::Groups;
 pub use listing::ListSlice;

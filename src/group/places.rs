@@ -90,8 +90,8 @@ impl Places {
     }
 
     /// Where the group of that name is.
-    pub(super) fn find(&self, id: &GroupId) -> Option<GroupKey> {
-        let name = id.as_str().as_bytes();
+    pub(super) fn find(&self, name: &str) -> Option<GroupKey> {
+        let name = name.as_bytes();
         let is_it = |slot: &u32| self.tenants.name(*slot) == name;
         self.key(*self.names.find(self.hasher.hash_one(name), is_it)?)
     }

@@ -21,12 +21,14 @@ pub(super) struct Quarantine {
 impl Quarantine {
     /// What the request is refused with, if its group is here.
     pub(super) fn refusal(&self, request: &Request) -> Option<Refusal> {
+        let is_here = self.holds(request.group()?.as_str());
+        is_here.then_some(Refusal::NotAvailable)
+    }
+
+    /// Whether that group is here.
+    pub(super) fn holds(&self, group: &str) -> bool {
         // As good as always there is nobody.
-        if self.groups.is_empty() {
-            return None;
-        }
-        let group = request.group()?;
-        self.groups.contains(group).then_some(Refusal::NotAvailable)
+        !self.groups.is_empty() && self.groups.contains(group)
     }
 }
 

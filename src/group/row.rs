@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::block::{Block, Plain};
+use super::block::{Block, Plain, Run, Side};
 use super::record::{OffsetMetadata, OffsetValue};
 use super::sorted::Sorted;
 use crate::ids::{PartitionIndex, TopicId};
@@ -148,6 +148,36 @@ impl Row {
         each.map(|(partition, plain)| (partition, self.value(partition, plain)))
     }
 
+    /// The offsets in the order of the partitions: those side by side together, with the first
+    /// partition of them.
+    pub(super) fn each_run(&self, mut run: impl FnMut(PartitionIndex, Run<'_>)) {
+        for (index, block) in self.blocks.iter() {
+            let first = index << BITS.trailing_zeros();
+            let mut bit = 0;
+            while bit < BITS {
+                bit += match block.side_by_side(bit) {
+                    Side::Gap(len) => len,
+                    Side::There(len) => {
+                        run(first + bit.cast_signed(), block.run(bit, len));
+                        len
+                    }
+                };
+            }
+        }
+    }
+
+    /// Whether no offset has what few have.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.rare.is_none()
+    }
+
+    /// What the consumer keeps beside the offset of a partition.
+    #[inline]
+    pub(super) fn metadata(&self, partition: PartitionIndex) -> &str {
+        self.rare(partition).map_or("", |it| &it.metadata)
+    }
+
     #[inline]
     fn value(&self, partition: PartitionIndex, plain: Plain) -> OffsetValue {
         let rare = self.rare(partition);
@@ -219,10 +249,40 @@ impl<'r> Reader<'r> {
         }
     }
 
+    pub(super) fn row(&self) -> &'r Row {
+        self.row
+    }
+
     /// What is the same for all offsets of the topic; `None`: they have to be read one by one.
     #[inline]
     pub(super) fn topic_id(&self) -> Option<TopicId> {
         self.row.rare.is_none().then_some(self.row.topic_id)
+    }
+
+    /// What stands side by side from the partition on, of so many neighbours that are asked for
+    /// and all lie in its block.
+    #[inline]
+    pub(super) fn next(
+        &mut self,
+        partition: PartitionIndex,
+        neighbours: u32,
+    ) -> (u32, Option<Run<'r>>) {
+        let (index, bit) = place(partition);
+        let bit = bit.trailing_zeros();
+        let block = match self.last {
+            Some((last, block)) if last == index => Some(block),
+            _ => self.block(index),
+        };
+        let Some(block) = block else {
+            return (neighbours, None);
+        };
+        match block.side_by_side(bit) {
+            Side::Gap(len) => (len.min(neighbours), None),
+            Side::There(len) => {
+                let len = len.min(neighbours);
+                (len, Some(block.run(bit, len)))
+            }
+        }
     }
 
     #[cold]
@@ -241,6 +301,23 @@ fn place(partition: PartitionIndex) -> (i32, u64) {
     let shift = BITS.trailing_zeros();
     let bit = partition & ((1 << shift) - 1);
     (partition >> shift, 1 << bit)
+}
+
+/// How many of these partitions, from the first on, are neighbours in one block.
+#[inline]
+pub(super) fn neighbours(partitions: &[PartitionIndex]) -> u32 {
+    let Some(first) = partitions.first() else {
+        return 0;
+    };
+    let left = BITS - place(*first).1.trailing_zeros();
+    let mut count = 1;
+    for pair in partitions.windows(2) {
+        if count == left || pair[0].wrapping_add(1) != pair[1] {
+            break;
+        }
+        count += 1;
+    }
+    count
 }
 
 #[cfg(test)]

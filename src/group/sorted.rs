@@ -32,6 +32,13 @@ impl<K: Ord, V> Sorted<K, V> {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Listed(list) => list.len(),
+            Self::Tree(tree) => tree.len(),
+        }
+    }
+
     pub(super) fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
@@ -160,6 +167,7 @@ mod tests {
                 prop_assert_eq!(sorted.get(&key), tree.get(&key));
                 prop_assert!(sorted.iter().eq(tree.iter()));
                 prop_assert_eq!(sorted.is_empty(), tree.is_empty());
+                prop_assert_eq!(sorted.len(), tree.len());
             }
         }
     }

@@ -27,6 +27,7 @@ mod hand_over;
 mod in_flight;
 mod limits;
 mod load;
+mod look;
 #[cfg(all(test, loom))]
 mod loom_models;
 mod mailbox;

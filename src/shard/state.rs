@@ -10,6 +10,7 @@ use super::event::{Asked, Event};
 use super::filed::Filed;
 use super::in_flight::InFlight;
 use super::limits::Limits;
+use super::look::OffsetsLook;
 use super::notes;
 use super::rest::Tidying;
 use super::share::Counts;
@@ -184,6 +185,19 @@ impl ShardState {
         self.handle(request, to, now);
         self.ask_again(now);
         to
+    }
+
+    /// Looks at what a group has committed, if a fetch would be answered at once and well; whether
+    /// it was done.
+    pub(super) fn look_at_offsets(&mut self, of: &mut OffsetsLook<'_>) -> bool {
+        let is_refused = self.in_flight.is_stuck() && of.is_stable_required;
+        if self.closed.is_some() || is_refused {
+            return false;
+        }
+        let groups = &mut self.groups;
+        let is_done = groups.look_at_offsets(of.group, of.is_stable_required, of.look);
+        self.metrics().events.count(u64::from(is_done));
+        is_done
     }
 
     /// Asks what was held back, in order, before anything that came later.

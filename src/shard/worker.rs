@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::answer::{Answer, Outcome};
 use super::event::{Asked, Event, Settled};
 use super::gate::{Gate, ShardPhase};
+use super::look::OffsetsLook;
 use super::mailbox::{Batch, MailboxConfig, Rejected};
 use super::outbox::Sent;
 use super::ownership::{Drive, Driver, Ran, ShardLoop, Turn};
@@ -98,15 +99,27 @@ impl Shard {
             return Answer::replied(reply);
         }
         let mut own = Own::Asked(request);
-        self.core
-            .run_if_free(|state, batch| self.turn(state, batch, now, &mut own));
+        self.run_own(now, &mut own);
         match own {
             Own::Asked(request) => self.ask_by_mailbox(request, now),
             Own::Answered(reply) => Answer::replied(reply),
             Own::Waits(receiver) => Answer::waiting(receiver),
             // The turn panicked.
-            Own::Taken | Own::Nothing => Answer::ready(T::refused(Refusal::NotAvailable)),
+            Own::Taken | Own::Nothing | Own::Looks(_) => {
+                Answer::ready(T::refused(Refusal::NotAvailable))
+            }
         }
+    }
+
+    /// Takes a turn for what the calling thread has asked itself, if the loop is free.
+    pub(super) fn run_own(&self, now: Now, own: &mut Own<'_>) {
+        self.core
+            .run_if_free(|state, batch| self.turn(state, batch, now, own));
+    }
+
+    /// Whether nothing is answered at the gate.
+    pub(super) fn is_open(&self) -> bool {
+        self.gate.phase() == ShardPhase::Serving
     }
 
     fn ask_by_mailbox<T: Outcome>(&self, request: Request, now: Now) -> Answer<T> {
@@ -260,7 +273,7 @@ impl Shard {
         state: &mut ShardState,
         batch: &mut Batch<'_, Event>,
         now: Now,
-        own: &mut Own,
+        own: &mut Own<'_>,
     ) -> Turn {
         if self.gate.is_loading() {
             return self.load_in_turn(state, now);
@@ -309,18 +322,20 @@ impl Shard {
 
 /// A request of the thread that runs the turn: it needs no mailbox, nor, if it can be answered
 /// within the turn, a channel.
-enum Own {
-    /// There is none.
+pub(super) enum Own<'o> {
+    /// There is none, or it is done.
     Nothing,
     /// Not taken up: the shard takes no requests now.
     Asked(Request),
+    /// No request, but a look; the same.
+    Looks(OffsetsLook<'o>),
     /// Being carried out.
     Taken,
     Answered(Reply),
     Waits(oneshot::Receiver<Sent>),
 }
 
-impl Own {
+impl Own<'_> {
     /// Carries it out, if the shard takes requests; where its answer will be.
     fn take_up(
         &mut self,
@@ -328,9 +343,9 @@ impl Own {
         batch: &mut Batch<'_, Event>,
         now: Now,
     ) -> Option<ReplyTo> {
-        let Self::Asked(_) = self else {
+        if !matches!(self, Self::Asked(_) | Self::Looks(_)) {
             return None;
-        };
+        }
         // They go before any request.
         while let Some(event) = batch.next_control() {
             state.step(event, now);
@@ -340,6 +355,11 @@ impl Own {
         }
         match std::mem::replace(self, Self::Taken) {
             Self::Asked(request) => Some(state.step_here(request, now)),
+            Self::Looks(mut look) => {
+                state.look_at_offsets(&mut look);
+                *self = Self::Nothing;
+                None
+            }
             Self::Nothing | Self::Taken | Self::Answered(_) | Self::Waits(_) => None,
         }
     }
