@@ -263,7 +263,7 @@ fn a_commit_over_a_connection_allocates_for_the_request_and_not_for_each_partiti
 
 #[test]
 fn a_fetch_over_a_connection_allocates_for_the_request_and_not_for_each_partition() {
-    for (partitions, bound) in [(1, 13), (10, 13), (100, 13)] {
+    for (partitions, bound) in [(1, 4), (10, 4), (100, 4)] {
         let steady = committed(partitions);
         let mut line = Line::to(&steady);
         let frame = fetch_frame(&steady.members[0], partitions);

@@ -21,8 +21,16 @@ impl Call<'_> {
     pub(super) fn offset_fetch(&mut self) -> Result<Handled, DecodeError> {
         let version = self.header.version;
         let request = OffsetFetchRequest::decode(self.body, version)?;
-        if version <= 7 {
-            return Ok(self.fetch_one(&request));
+        if let Some(handled) = self.fetch_in_place(&request) {
+            return Ok(handled);
+        }
+        Ok(self.fetch_by_values(&request))
+    }
+
+    /// The same by way of values, of which the group's shard makes copies.
+    pub(super) fn fetch_by_values(&mut self, request: &OffsetFetchRequest<'_>) -> Handled {
+        if self.header.version <= 7 {
+            return self.fetch_one(request);
         }
         let groups = request.groups.iter();
         let groups: Arc<[FetchRows]> = groups.map(|group| self.fetch_rows(group)).collect();
@@ -42,15 +50,13 @@ impl Call<'_> {
             1 + topics.map(|topic| topic.partitions.len()).sum::<usize>()
         };
         let topics = Arc::clone(&self.broker.topics);
-        Ok(
-            self.answer_each(asks, partitions, move |outcomes, head, out| {
-                let outcomes: Vec<FetchResult> = outcomes
-                    .into_iter()
-                    .map(|outcome| outcome.map_err(|it| fetch_refusal(it, require_stable)))
-                    .collect();
-                write_fetched(&groups, &outcomes, &topics, head, out)
-            }),
-        )
+        self.answer_each(asks, partitions, move |outcomes, head, out| {
+            let outcomes: Vec<FetchResult> = outcomes
+                .into_iter()
+                .map(|outcome| outcome.map_err(|it| fetch_refusal(it, require_stable)))
+                .collect();
+            write_fetched(&groups, &outcomes, &topics, head, out)
+        })
     }
 
     fn fetch_rows(&mut self, group: &OffsetFetchRequestGroup<'_>) -> FetchRows {
@@ -129,21 +135,34 @@ fn fetch_refusal(refusal: Refusal, require_stable: bool) -> Refusal {
 }
 
 fn fetched(partition: &FetchedPartition) -> OffsetFetchResponsePartitions<'_> {
-    let value = partition.committed.as_ref();
-    OffsetFetchResponsePartitions {
-        partition_index: partition.partition,
-        committed_offset: value.map_or(-1, |it| it.offset),
-        committed_leader_epoch: value.map_or(-1, |it| it.leader_epoch),
-        metadata: Some(value.map_or("", |it| &*it.metadata)),
-        error_code: if partition.is_unstable {
-            ErrorCode::UNSTABLE_OFFSET_COMMIT.0
-        } else {
-            0
-        },
+    let index = partition.partition;
+    match &partition.committed {
+        _ if partition.is_unstable => not_fetched(index, ErrorCode::UNSTABLE_OFFSET_COMMIT),
+        Some(it) => row(index, it.offset, it.leader_epoch, &it.metadata),
+        None => not_fetched(index, ErrorCode::NONE),
     }
 }
 
-fn not_fetched(index: i32, code: ErrorCode) -> OffsetFetchResponsePartitions<'static> {
+/// The row of a partition with an offset.
+#[inline]
+pub(super) fn row(
+    index: i32,
+    offset: i64,
+    leader_epoch: i32,
+    metadata: &str,
+) -> OffsetFetchResponsePartitions<'_> {
+    OffsetFetchResponsePartitions {
+        partition_index: index,
+        committed_offset: offset,
+        committed_leader_epoch: leader_epoch,
+        metadata: Some(metadata),
+        error_code: ErrorCode::NONE.0,
+    }
+}
+
+/// The row of a partition without.
+#[inline]
+pub(super) fn not_fetched(index: i32, code: ErrorCode) -> OffsetFetchResponsePartitions<'static> {
     OffsetFetchResponsePartitions {
         partition_index: index,
         committed_offset: -1,

@@ -19,10 +19,10 @@ use crate::engine::{Answer, Outcome};
 use crate::server::service::{Answer as Later, Handled};
 
 /// Groups that one request asks about at a time; each is about a microsecond.
-const ASKED_AT_ONCE: usize = 32;
+pub(super) const ASKED_AT_ONCE: usize = 32;
 
 /// Rows of an answer that are written at once; each is about a tenth of a microsecond.
-const ROWS_MAX: usize = 1_000;
+pub(super) const ROWS_MAX: usize = 1_000;
 
 /// Large requests that are carried out at one time.
 const LARGE_AT_ONCE: usize = 2;

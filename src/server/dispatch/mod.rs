@@ -7,6 +7,9 @@
 mod call;
 mod cluster;
 mod committed;
+mod committed_in_place;
+#[cfg(test)]
+mod committed_tests;
 mod configs;
 mod coordinators;
 mod delete_records;
