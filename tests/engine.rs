@@ -270,6 +270,23 @@ fn offsets_outlive_the_last_member_and_go_with_the_group() {
 }
 
 #[test]
+fn a_look_at_offsets_sees_what_a_fetch_answers_and_harms_nobody_if_it_panics() {
+    let host = Host::new();
+    let engine = &host.engine;
+    let committed = engine.commit(commit("orders", None, 42)).wait();
+    assert!(committed.is_ok());
+    let look = |group: &str| engine.look_at_offsets(group, true, engine.now(), |it| it.len());
+    assert_eq!((look("orders"), look("nowhere")), (Some(1), Some(0)));
+    let look = std::panic::AssertUnwindSafe(|| {
+        engine.look_at_offsets("orders", false, engine.now(), |_| {
+            panic!("a host's mistake")
+        })
+    });
+    assert!(std::panic::catch_unwind(look).is_err());
+    assert_eq!(fetch_offset(engine, "orders"), Some(42));
+}
+
+#[test]
 fn groups_of_all_shards_are_listed() {
     let host = Host::new();
     for group in ["a", "b", "c", "d", "e"] {

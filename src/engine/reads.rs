@@ -56,7 +56,10 @@ impl Engine {
     /// then, and [`Engine::fetch_at`] tells.
     ///
     /// The group's shard serves nobody else until `look` returns: it must not wait for anything.
-    /// Should it panic, the shard's groups are not available any more.
+    ///
+    /// # Panics
+    ///
+    /// If `look` does; the shard goes on as if nothing had been.
     pub fn look_at_offsets<T>(
         &self,
         group: &str,

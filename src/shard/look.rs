@@ -1,5 +1,7 @@
 //! A look at what a shard holds, within a turn of the thread that looks.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use super::worker::{Own, Shard};
 use crate::group::GroupOffsets;
 use crate::time::Now;
@@ -16,7 +18,11 @@ impl Shard {
     /// `None`: that is not so, or somebody else has the turn; then [`Shard::ask`], which knows
     /// what to answer.
     ///
-    /// Others wait until it has looked: it must not wait for anything, nor panic.
+    /// Others wait until it has looked: it must not wait for anything.
+    ///
+    /// # Panics
+    ///
+    /// If `look` does, when the turn is over: it changes nothing that others see.
     pub(crate) fn look_at_offsets<T>(
         &self,
         group: &str,
@@ -31,9 +37,12 @@ impl Shard {
         let mut own = Own::Looks(OffsetsLook {
             group,
             is_stable_required,
-            look: &mut |offsets| seen = look.take().map(|look| look(offsets)),
+            look: &mut |offsets| {
+                let look = look.take();
+                seen = look.map(|look| catch_unwind(AssertUnwindSafe(|| look(offsets))));
+            },
         });
         self.run_own(now, &mut own);
-        seen
+        seen.map(|seen| seen.unwrap_or_else(|panic| resume_unwind(panic)))
     }
 }
