@@ -11,6 +11,7 @@ from aiokafka import (
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment as Assignment
 from aiokafka.errors import for_code
+from aiokafka.protocol.commit import OffsetFetchRequest
 
 from driver import (
     arguments, commands, kept, offsets, one_line, parse_offsets, parts, records, say, say_record,
@@ -100,9 +101,26 @@ class Tool:
             say("member", member, "-", parts(p for _, owned in assignment for p in owned))
 
     async def offsets(self, group, topic):
-        for place, found in (await self.admin.list_consumer_group_offsets(group)).items():
-            if place.topic == topic and found.offset >= 0:
-                say("offset", place.partition, found.offset)
+        for name, places in await self.committed(group):
+            for partition, offset, _, code in places:
+                if code:
+                    raise for_code(code)(f"{name} {partition}")
+                if name == topic and offset >= 0:
+                    say("offset", partition, offset)
+
+    async def committed(self, group):
+        # Asked by hand: the admin client does not look at the error of the whole answer, and takes
+        # a group that is being loaded for one without offsets.
+        coordinator = await self.admin.find_coordinator(group)
+        while True:
+            request = OffsetFetchRequest(group, None)
+            answer = await self.admin._send_request(request, coordinator)
+            if not answer.error_code:
+                return answer.topics
+            error = for_code(answer.error_code)
+            if not error.retriable:
+                raise error(group)
+            await asyncio.sleep(0.05)
 
     async def alter(self, group, topic, places):
         # The admin client cannot; a consumer that has assigned itself commits as nobody.
