@@ -187,17 +187,15 @@ impl ShardState {
         to
     }
 
-    /// Looks at what a group has committed, if a fetch would be answered at once and well; whether
-    /// it was done.
-    pub(super) fn look_at_offsets(&mut self, of: &mut OffsetsLook<'_>) -> bool {
+    /// Looks at what a group has committed, if a fetch would be answered at once and well.
+    pub(super) fn look_at_offsets(&mut self, of: &mut OffsetsLook<'_>) {
         let is_refused = self.in_flight.is_stuck() && of.is_stable_required;
         if self.closed.is_some() || is_refused {
-            return false;
+            return;
         }
         let groups = &mut self.groups;
         let is_done = groups.look_at_offsets(of.group, of.is_stable_required, of.look);
         self.metrics().events.count(u64::from(is_done));
-        is_done
     }
 
     /// Asks what was held back, in order, before anything that came later.

@@ -10,11 +10,10 @@ use crate::ids::{TopicId, TopicName};
 use crate::server::service::Handled;
 use crate::topics::{TopicKey, Topics};
 use crate::wire::ErrorCode;
-use crate::wire::codec::{DecodeError, Message};
+use crate::wire::codec::{DecodeError, Message as _};
 use crate::wire::fetched::FetchedWriter;
 use crate::wire::messages::{
-    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchResponse, OffsetFetchResponsePartition,
-    OffsetFetchResponsePartitions, OffsetFetchResponseTopic,
+    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchResponsePartitions,
 };
 
 impl Call<'_> {
@@ -235,11 +234,7 @@ fn write_asked(asked: &[AskedTopic], outcome: &[FetchedTopic], writer: &mut Fetc
             continue;
         }
         let name = name.as_ref().map_or("", TopicName::as_str);
-        writer.topic(name, *id, indexes.len());
-        for index in indexes {
-            writer.row(&not_fetched(*index, ErrorCode::UNKNOWN_TOPIC_ID));
-        }
-        writer.end_topic();
+        write_none(name, *id, indexes, ErrorCode::UNKNOWN_TOPIC_ID, writer);
     }
 }
 
@@ -258,47 +253,43 @@ fn write_fetched_one(
     head: Head,
     out: &mut Vec<u8>,
 ) -> Handled {
-    let plain = |it: OffsetFetchResponsePartitions<'_>| OffsetFetchResponsePartition {
-        partition_index: it.partition_index,
-        committed_offset: it.committed_offset,
-        committed_leader_epoch: it.committed_leader_epoch,
-        metadata: Some(""),
-        error_code: it.error_code,
-    };
-    let mut response = OffsetFetchResponse::default();
-    match outcome {
-        Ok(topics) => {
-            let topics = topics.iter().map(|topic| OffsetFetchResponseTopic {
-                name: topic.topic.as_str(),
-                partitions: topic
-                    .partitions
-                    .iter()
-                    .map(|partition| {
-                        let row = fetched(partition);
-                        OffsetFetchResponsePartition {
-                            metadata: row.metadata,
-                            ..plain(row)
-                        }
-                    })
-                    .collect(),
-            });
-            response.topics = topics.collect();
-        }
-        Err(refusal) => {
-            let code = ErrorCode::from(*refusal);
-            response.error_code = code.0;
-            if head.version < 2 {
-                let topics = asked.iter().map(|topic| OffsetFetchResponseTopic {
-                    name: topic.topic.as_str(),
-                    partitions: topic
-                        .partitions
-                        .iter()
-                        .map(|index| plain(not_fetched(*index, code)))
-                        .collect(),
-                });
-                response.topics = topics.collect();
+    head.write_with(out, |writer| {
+        let mut writer = FetchedWriter::begin(writer, head.version, 1);
+        let code = match outcome {
+            Ok(topics) => {
+                writer.group("", topics.len());
+                for topic in topics {
+                    write_topic(topic, TopicId::ZERO, &mut writer);
+                }
+                ErrorCode::NONE
             }
-        }
+            Err(refusal) => {
+                let code = ErrorCode::from(*refusal);
+                let asked = if head.version < 2 { asked } else { &[] };
+                writer.group("", asked.len());
+                for topic in asked {
+                    let (name, partitions) = (topic.topic.as_str(), &topic.partitions);
+                    write_none(name, TopicId::ZERO, partitions, code, &mut writer);
+                }
+                code
+            }
+        };
+        writer.end_group(code.0);
+        writer.end();
+    })
+}
+
+/// A topic of which nothing can be told but why.
+pub(super) fn write_none(
+    name: &str,
+    id: TopicId,
+    partitions: &[i32],
+    code: ErrorCode,
+    writer: &mut FetchedWriter<'_, '_>,
+) {
+    writer.topic(name, id, partitions.len());
+    for partition in partitions {
+        writer.row(&not_fetched(*partition, code));
     }
-    head.write(&response, out)
+    writer.end_topic();
 }

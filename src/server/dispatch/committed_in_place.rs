@@ -10,7 +10,7 @@
 //! whole request goes the other way, which knows refusals, waits, and long answers.
 
 use super::call::Call;
-use super::committed::{not_fetched, row};
+use super::committed::{not_fetched, row, write_none};
 use super::known_topics::Named;
 use super::large::{ASKED_AT_ONCE, ROWS_MAX};
 use crate::engine::{Engine, GroupOffsets, Rows, Shown};
@@ -174,14 +174,11 @@ fn write_asked(topic: Asked<'_>, offsets: &GroupOffsets<'_>, writer: &mut Fetche
         id,
         partitions,
     } = topic;
-    writer.topic(name.unwrap_or_default(), id, partitions.len());
-    if let Some(name) = name {
-        offsets.topic(name).show(partitions, &mut Written(writer));
-    } else {
-        for partition in partitions {
-            writer.row(&not_fetched(*partition, ErrorCode::UNKNOWN_TOPIC_ID));
-        }
-    }
+    let Some(name) = name else {
+        return write_none("", id, partitions, ErrorCode::UNKNOWN_TOPIC_ID, writer);
+    };
+    writer.topic(name, id, partitions.len());
+    offsets.topic(name).show(partitions, &mut Written(writer));
     writer.end_topic();
 }
 

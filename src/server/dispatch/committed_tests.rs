@@ -322,11 +322,15 @@ impl Node {
             });
             response.groups = groups.collect();
         }
-        let mut out = b"before".to_vec();
-        let head = Head::new(ApiKey::OffsetFetch, version, 7);
-        assert!(matches!(head.write(&response, &mut out), Handled::Done));
-        out
+        bytes_of(&response, version)
     }
+}
+
+fn bytes_of(response: &OffsetFetchResponse<'_>, version: i16) -> Vec<u8> {
+    let mut out = b"before".to_vec();
+    let head = Head::new(ApiKey::OffsetFetch, version, 7);
+    assert!(matches!(head.write(response, &mut out), Handled::Done));
+    out
 }
 
 /// A topic's id, and what was fetched of it or, of an unknown id, what was asked for.
@@ -376,6 +380,44 @@ fn as_of_one<'r>(row: &OffsetFetchResponsePartitions<'r>) -> OffsetFetchResponse
         committed_leader_epoch: row.committed_leader_epoch,
         metadata: row.metadata,
         error_code: row.error_code,
+    }
+}
+
+#[test]
+fn a_refusal_stands_where_the_version_has_a_place_for_it() {
+    let asked = (0, Some(vec![(0, vec![1, 2])]));
+    let code = ErrorCode::COORDINATOR_NOT_AVAILABLE;
+    for version in 0..=10 {
+        let mut node = Node::new();
+        node.broker.engine.shutdown();
+        let request = node.request(std::slice::from_ref(&asked), false);
+        let response = match version {
+            ..2 => OffsetFetchResponse {
+                topics: vec![OffsetFetchResponseTopic {
+                    name: TOPICS[0],
+                    partitions: [1, 2].map(|at| as_of_one(&empty(at, code))).to_vec(),
+                }],
+                ..OffsetFetchResponse::default()
+            },
+            2..8 => OffsetFetchResponse {
+                error_code: code.0,
+                ..OffsetFetchResponse::default()
+            },
+            8.. => OffsetFetchResponse {
+                groups: vec![OffsetFetchResponseGroup {
+                    group_id: GROUPS[0],
+                    error_code: code.0,
+                    ..OffsetFetchResponseGroup::default()
+                }],
+                ..OffsetFetchResponse::default()
+            },
+        };
+        let ((), in_place) = node.call(version, |call| {
+            assert!(call.fetch_in_place(&request).is_none(), "{version}");
+        });
+        assert_eq!(in_place, b"before", "{version}");
+        let (_, told) = node.call(version, |call| call.fetch_by_values(&request));
+        assert_eq!(told, bytes_of(&response, version), "{version}");
     }
 }
 
