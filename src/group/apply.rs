@@ -45,8 +45,10 @@ impl Groups {
         let mut applied = 1;
         let changed = self.change(place, records, &mut applied, now);
         let after = changed.map(sizes).unwrap_or_default();
-        self.offsets = self.offsets + after.0 - before.0;
-        self.pending = self.pending + after.1 - before.1;
+        if after != before {
+            self.offsets = self.offsets + after.0 - before.0;
+            self.pending = self.pending + after.1 - before.1;
+        }
         applied
     }
 

@@ -108,7 +108,9 @@ impl Block {
         if !self.slots.put(at, plain, is_new) {
             self.reshape(at, plain, is_new);
         }
-        self.present |= bit;
+        if is_new {
+            self.present |= bit;
+        }
         is_new
     }
 

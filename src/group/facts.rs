@@ -106,7 +106,9 @@ impl Offsets {
                     ..value.clone()
                 });
                 let value = forgotten.as_ref().unwrap_or(value);
-                self.len += usize::from(row.insert(partition, value));
+                if row.insert(partition, value) {
+                    self.len += 1;
+                }
                 count += 1;
             }
         }

@@ -40,7 +40,9 @@ impl Groups {
         if outcome.is_ok() || mutation::is("what-failed-is-applied") {
             self.apply_all(entry.group, &entry.records, now);
         }
-        self.in_doubt = outcome.is_err();
+        if self.in_doubt != outcome.is_err() {
+            self.in_doubt = outcome.is_err();
+        }
         let key = entry.group;
         let removed = matches!(entry.then, Then::Removed { .. });
         self.turn(key, now, fx, |turn| {

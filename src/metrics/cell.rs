@@ -36,7 +36,10 @@ impl Gauge {
 
     /// Puts it at `n`; for gauges with one writer.
     pub fn set(&self, n: i64) {
-        self.0.store(n, Relaxed);
+        // A line that is not written stays with all who read it.
+        if self.0.load(Relaxed) != n {
+            self.0.store(n, Relaxed);
+        }
     }
 
     /// What it stands at.

@@ -5,8 +5,17 @@ use super::kinds::{ExpulsionCause, GroupPhase, RebalanceCause, RefusalCause};
 
 /// The numbers of one shard; written by the shard's owner, but for refusals, which any submitter
 /// counts.
+///
+/// In the order of its fields: what each commit counts comes first, in one line of memory.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub struct ShardMetrics {
+    /// Events taken from the mailbox.
+    pub events: Counter,
+    /// Partitions whose offset was committed.
+    pub offset_commits: Counter,
+    /// Those of them that said what was stored already, and were not written.
+    pub offset_commits_repeated: Counter,
     groups: [Gauge; GroupPhase::ALL.len()],
     rebalances: [Counter; RebalanceCause::ALL.len()],
     expulsions: [Counter; ExpulsionCause::ALL.len()],
@@ -23,10 +32,6 @@ pub struct ShardMetrics {
     pub parked: Gauge,
     /// Rebalances that ended with a new generation.
     pub rebalances_completed: Counter,
-    /// Partitions whose offset was committed.
-    pub offset_commits: Counter,
-    /// Those of them that said what was stored already, and were not written.
-    pub offset_commits_repeated: Counter,
     /// Offsets that expired (KIP-211).
     pub offset_expirations: Counter,
     /// Offsets that were deleted by request or with their group.
@@ -39,8 +44,6 @@ pub struct ShardMetrics {
     pub groups_quarantined: Gauge,
     /// Events in the mailbox when it was last looked at.
     pub mailbox_depth: Gauge,
-    /// Events taken from the mailbox.
-    pub events: Counter,
     /// Times that the loop was not served for so long that deadlines were extended.
     pub loop_stalls: Counter,
     /// Milliseconds of all such stalls.
