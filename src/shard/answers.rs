@@ -8,70 +8,63 @@ use crate::group::{Reply, ReplyTo};
 use crate::time::Tick;
 
 /// Those who wait for an answer.
-///
-/// Whoever carries out a request of its own gets the answer by hand if it is there when the turn
-/// ends, and a channel only if not.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Answers {
-    waiting: Slab<Waiting>,
-    /// The answer to the one who runs the turn.
-    here: Option<Reply>,
+    /// One of them is nobody, in the place that is kept.
+    waiting: Slab<Option<oneshot::Sender<Sent>>>,
+    /// Where the thread that takes a turn waits, if it has to; most need not, and then nothing is
+    /// written.
+    kept: usize,
     /// The answers that members of one group get together.
     outbox: Outbox,
 }
 
-#[derive(Debug)]
-enum Waiting {
-    /// The thread that runs the turn; at most one, and not beyond the turn.
-    Here,
-    Elsewhere(oneshot::Sender<Sent>),
-}
-
 impl Answers {
+    pub(super) fn new() -> Self {
+        let mut waiting = Slab::new();
+        Self {
+            kept: waiting.insert(None),
+            waiting,
+            outbox: Outbox::default(),
+        }
+    }
+
     /// Those who wait.
     pub(super) fn len(&self) -> usize {
-        self.waiting.len() + self.outbox.len()
+        self.waiting.len() - 1 + self.outbox.len()
     }
 
     /// Somebody waits at the other end of a channel.
     pub(super) fn add(&mut self, answer: oneshot::Sender<Sent>) -> ReplyTo {
-        self.insert(Waiting::Elsewhere(answer))
+        ReplyTo(self.waiting.insert(Some(answer)) as u64)
     }
 
-    /// The thread that runs the turn asks itself; [`Self::take_here`] before the turn ends.
-    pub(super) fn add_here(&mut self) -> ReplyTo {
-        self.insert(Waiting::Here)
+    /// The place that is kept.
+    pub(super) fn kept(&self) -> ReplyTo {
+        ReplyTo(self.kept as u64)
     }
 
-    fn insert(&mut self, waiting: Waiting) -> ReplyTo {
-        ReplyTo(self.waiting.insert(waiting) as u64)
+    /// Somebody waits in the place that was kept; another one is from now on.
+    pub(super) fn take_kept(&mut self, answer: oneshot::Sender<Sent>) {
+        self.waiting[self.kept] = Some(answer);
+        self.kept = self.waiting.insert(None);
     }
 
     pub(super) fn reply(&mut self, to: ReplyTo, reply: Reply, now: Tick) {
-        match self.waiting.try_remove(slot(to)) {
-            Some(Waiting::Here) => self.here = Some(reply),
-            Some(Waiting::Elsewhere(answer)) => {
-                if matches!(reply, Reply::Join(_) | Reply::Sync(_)) {
-                    self.outbox.send(answer, reply, now);
-                } else {
-                    // A receiver that is gone does not want to know.
-                    let _ = answer.send(Sent::alone(reply));
-                }
+        let slot = usize::try_from(to.0).unwrap_or(usize::MAX);
+        if slot == self.kept {
+            return;
+        }
+        match self.waiting.try_remove(slot).flatten() {
+            Some(answer) if matches!(reply, Reply::Join(_) | Reply::Sync(_)) => {
+                self.outbox.send(answer, reply, now);
+            }
+            Some(answer) => {
+                // A receiver that is gone does not want to know.
+                let _ = answer.send(Sent::alone(reply));
             }
             None => {}
         }
-    }
-
-    /// The answer to the thread that runs the turn, or where it will come.
-    pub(super) fn take_here(&mut self, to: ReplyTo) -> Result<Reply, oneshot::Receiver<Sent>> {
-        if let Some(reply) = self.here.take() {
-            return Ok(reply);
-        }
-        let (answer, receiver) = oneshot::channel();
-        if let Some(waiting) = self.waiting.get_mut(slot(to)) {
-            *waiting = Waiting::Elsewhere(answer);
-        }
-        Err(receiver)
     }
 
     /// Sends what waits for others to be taken, as far as it may leave now.
@@ -88,8 +81,4 @@ impl Answers {
     pub(super) fn wake_at(&self, now: Tick) -> Option<Tick> {
         self.outbox.wake_at(now)
     }
-}
-
-fn slot(to: ReplyTo) -> usize {
-    usize::try_from(to.0).unwrap_or(usize::MAX)
 }

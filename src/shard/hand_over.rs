@@ -29,8 +29,11 @@ impl ShardState {
     /// Settles these, and empties their list.
     fn settle(&mut self, entries: &mut Vec<Entry>, outcome: Result<(), Refusal>, now: Now) {
         for entry in entries.iter_mut() {
-            self.promised -= entry.then.new_offsets();
-            let mut fx = std::mem::take(&mut self.fx);
+            let new = entry.then.new_offsets();
+            if new > 0 {
+                self.promised -= new;
+            }
+            let mut fx = std::mem::take(&mut self.desk.fx);
             self.groups.settle_in_place(entry, outcome, now, &mut fx);
             self.carry_out(fx, now);
             self.account();
@@ -52,16 +55,16 @@ impl ShardState {
                 entries = entries.len(),
                 "the journal takes too long; whoever waits is refused"
             );
-            let mut fx = std::mem::take(&mut self.fx);
+            let mut fx = std::mem::take(&mut self.desk.fx);
             for entry in entries {
                 self.groups.give_up_waiting(entry, now, &mut fx);
             }
             self.carry_out(fx, now);
         }
         // What is still to be handed over waits behind it.
-        if self.in_flight.is_stuck() && !self.batch.is_empty() {
-            let mut fx = std::mem::take(&mut self.fx);
-            for entry in &mut self.batch {
+        if self.in_flight.is_stuck() && !self.desk.batch.is_empty() {
+            let mut fx = std::mem::take(&mut self.desk.fx);
+            for entry in &mut self.desk.batch {
                 self.groups.give_up_waiting(entry, now, &mut fx);
             }
             self.carry_out(fx, now);
@@ -73,7 +76,7 @@ impl ShardState {
         if self.keeps_nothing {
             return self.settle_at_once(now);
         }
-        if self.batch.is_empty() || self.extends() || !self.in_flight.has_room() {
+        if self.desk.batch.is_empty() || self.extends() || !self.in_flight.has_room() {
             return;
         }
         self.last_index += 1;
@@ -84,7 +87,7 @@ impl ShardState {
         };
         let done = Done::new(ticket, Weak::clone(outcomes) as Weak<dyn Outcomes>);
         let next = self.in_flight.list();
-        let entries = std::mem::replace(&mut self.batch, next);
+        let entries = std::mem::replace(&mut self.desk.batch, next);
         let patience_ms = self.shared.write_timeout_ms;
         let entries = self.in_flight.push(ticket, entries, now.tick, patience_ms);
         self.shared.journal.append(Batch { ticket, entries }, done);
@@ -95,10 +98,10 @@ impl ShardState {
         let Some(ticket) = self.in_flight.growing() else {
             return false;
         };
-        let entries = &self.batch;
+        let entries = &self.desk.batch;
         let is_extended = self.shared.journal.extend(Batch { ticket, entries });
         if is_extended {
-            self.in_flight.grow(&mut self.batch);
+            self.in_flight.grow(&mut self.desk.batch);
         } else {
             self.in_flight.stop_growing();
         }
@@ -107,12 +110,12 @@ impl ShardState {
 
     /// Settles what was decided, and what is decided by that.
     fn settle_at_once(&mut self, now: Now) {
-        while !self.batch.is_empty() {
-            let mut entries = std::mem::take(&mut self.batch);
+        while !self.desk.batch.is_empty() {
+            let mut entries = std::mem::take(&mut self.desk.batch);
             self.settle(&mut entries, Ok(()), now);
-            if self.batch.is_empty() {
+            if self.desk.batch.is_empty() {
                 // Memory that is there already.
-                self.batch = entries;
+                self.desk.batch = entries;
             }
         }
     }

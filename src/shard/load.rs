@@ -69,7 +69,7 @@ impl ShardState {
         // As of the tick before, so that a beat in this very tick is known to be a later one.
         let tick = Tick(now.tick.0.saturating_sub(1));
         let before = Now { tick, ..now };
-        let mut fx = std::mem::take(&mut self.fx);
+        let mut fx = std::mem::take(&mut self.desk.fx);
         self.groups.revive(before, &mut fx);
         self.carry_out(fx, before);
         self.account();

@@ -18,6 +18,9 @@
 
 mod answer;
 mod answers;
+mod desk;
+#[cfg(all(test, not(loom)))]
+mod desk_tests;
 mod doors;
 mod driver;
 mod event;

@@ -13,10 +13,10 @@ pub(super) fn count(metrics: &ShardMetrics, note: Note) {
         Note::RebalanceCompleted => metrics.rebalances_completed.add(1),
         Note::Expelled(why) => metrics.expulsions(expulsion(why)).add(1),
         Note::Refused(full) => metrics.refusals(refusal(full)).add(1),
-        Note::OffsetsCommitted(n) => metrics.offset_commits.add(many(n)),
+        Note::OffsetsCommitted(n) => metrics.offset_commits.count(many(n)),
         Note::OffsetsRepeated(n) => {
-            metrics.offset_commits.add(many(n));
-            metrics.offset_commits_repeated.add(many(n));
+            metrics.offset_commits.count(many(n));
+            metrics.offset_commits_repeated.count(many(n));
         }
         Note::OffsetsExpired(n) => metrics.offset_expirations.add(many(n)),
         Note::OffsetsDeleted(n) => metrics.offset_deletions.add(many(n)),

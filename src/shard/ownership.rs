@@ -102,7 +102,7 @@ pub struct ShardLoop<S, E> {
     /// Written by submitters, owner and driver, by read-modify-writes only.
     word: CachePadded<AtomicU64>,
     /// Gone once poisoned.
-    held: Owned<Option<Held<S>>>,
+    held: CachePadded<Owned<Option<Held<S>>>>,
     bell: Unparker,
     drain_max: usize,
     looks_max: u32,
@@ -163,10 +163,10 @@ impl<S, E> ShardLoop<S, E> {
         let this = Self {
             mailbox: Mailbox::new(config),
             word: CachePadded::new(AtomicU64::new(0)),
-            held: Owned::new(Some(Held {
+            held: CachePadded::new(Owned::new(Some(Held {
                 state,
                 driver: DriverSleeps::No,
-            })),
+            }))),
             bell: parker.unparker().clone(),
             drain_max: config.drain_max,
             looks_max: config.looks_max,

@@ -37,7 +37,9 @@ impl ShardState {
                 if new > 0 && !limits.offsets.reserve(new) {
                     return None;
                 }
-                self.taken.offsets += new;
+                if new > 0 {
+                    self.taken.offsets += new;
+                }
                 if commit.generation.0 < 0 {
                     take_group();
                 }

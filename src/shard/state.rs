@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::answers::Answers;
+use super::desk::{self, Desk, Here};
 use super::doors::Doors;
 use super::event::{Asked, Event};
 use super::filed::Filed;
@@ -15,7 +18,7 @@ use super::notes;
 use super::rest::Tidying;
 use super::share::Counts;
 use crate::error::Refusal;
-use crate::group::{Due, Effect, Entry, Groups, Reply, ReplyTo, Request, Rules, SeatId, Timer};
+use crate::group::{Due, Effect, Groups, Reply, ReplyTo, Request, Rules, SeatId, Timer};
 use crate::ids::ShardId;
 use crate::journal::Journal;
 use crate::metrics::{GroupPhase, Metrics, RefusalCause, ShardMetrics};
@@ -46,39 +49,43 @@ pub(crate) struct Shared {
 }
 
 /// Everything that one shard owns. Whoever holds it is the shard.
+///
+/// In the order of its fields, since what each turn writes is to share a line of memory with the
+/// lock around it: lines that two cores write in turn are what a busy shard costs.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct ShardState {
+    pub(super) desk: Box<Desk>,
+    /// Something lies on the desk for a later turn.
+    desk_is_left: bool,
+    /// New offsets that are on their way to the journal.
+    pub(super) promised: usize,
+    /// What this shard holds of the limits that all shards share.
+    pub(super) taken: Counts,
+    /// The journal keeps nothing: what is decided is settled at once.
+    pub(super) keeps_nothing: bool,
+    /// It was loaded: what it knows is worth keeping.
+    pub(super) is_alive: bool,
+    /// The shard was given up: everything is refused with this.
+    closed: Option<Refusal>,
     pub(super) id: ShardId,
     pub(super) shared: Arc<Shared>,
+    /// The time of the latest turn.
+    pub(super) latest: Now,
     pub(super) groups: Groups,
     pub(super) wheel: Wheel<Filed>,
     doors: Doors,
     pub(super) answers: Answers,
     /// Requests that were held back and are now asked again, before any other.
     again: VecDeque<(Request, ReplyTo)>,
-    /// Decided in this drain and not handed over yet.
-    pub(super) batch: Vec<Entry>,
-    /// The journal keeps nothing: what is decided is settled at once.
-    pub(super) keeps_nothing: bool,
     pub(super) in_flight: InFlight,
     pub(super) term: u64,
     pub(super) last_index: u64,
-    /// The shard was given up: everything is refused with this.
-    closed: Option<Refusal>,
-    /// It was loaded: what it knows is worth keeping.
-    pub(super) is_alive: bool,
-    /// The time of the latest turn.
-    pub(super) latest: Now,
     /// Where the timers stand that wait for a mailbox which is never empty.
     backlog: Option<Backlog>,
     /// When groups may rest next: see [`super::rest`].
     pub(super) rests_at: Tick,
     pub(super) tidying: Tidying,
-    /// New offsets that are on their way to the journal.
-    pub(super) promised: usize,
-    /// What this shard holds of the limits that all shards share.
-    pub(super) taken: Counts,
-    pub(super) fx: Vec<Effect>,
     /// Taken from the wheel and not fired yet.
     fired: Vec<Filed>,
     /// Armed for no later than the step that armed them; at most one a seat and three a group.
@@ -106,9 +113,10 @@ impl ShardState {
             groups: Groups::new(rules),
             wheel,
             doors,
-            answers: Answers::default(),
+            answers: Answers::new(),
             again: VecDeque::new(),
-            batch: Vec::new(),
+            desk: Box::default(),
+            desk_is_left: false,
             in_flight: InFlight::new(grows_to),
             term: 1,
             last_index: 0,
@@ -120,7 +128,6 @@ impl ShardState {
             tidying: Tidying::default(),
             promised: 0,
             taken: Counts::default(),
-            fx: Vec::new(),
             fired: Vec::new(),
             due: VecDeque::new(),
         }
@@ -143,11 +150,22 @@ impl ShardState {
         if unserved_ms > 0 {
             self.stalled(unserved_ms);
         }
+        if !self.desk_is_left {
+            desk::change(&mut self.desk);
+        }
         let gone_ms = now.tick.since_ms(before.tick);
         if self.shared.has_drivers && self.has_members() && gone_ms > PULSE_MS + STALL_MS {
             self.stalled(gone_ms);
         }
         self.latest
+    }
+
+    /// Ends a turn: the thread takes its desk along, unless something lies on it.
+    pub(crate) fn end_turn(&mut self) {
+        self.desk_is_left = !self.desk.batch.is_empty();
+        if !self.desk_is_left {
+            desk::change(&mut self.desk);
+        }
     }
 
     fn stalled(&mut self, ms: u64) {
@@ -178,13 +196,26 @@ impl ShardState {
         self.ask_again(now);
     }
 
-    /// Takes a request of the very thread that runs the turn; where its answer will be.
-    pub(super) fn step_here(&mut self, request: Request, now: Now) -> ReplyTo {
+    /// Takes a request of the very thread that takes the turn. Most are answered within it, so
+    /// that nobody need wait for them; [`Self::take_here`] before it ends.
+    pub(super) fn step_here(&mut self, request: Request, now: Now) {
         self.metrics().events.count(1);
-        let to = self.answers.add_here();
+        let to = self.answers.kept();
+        self.desk.here = Here::Asks(to);
         self.handle(request, to, now);
         self.ask_again(now);
-        to
+    }
+
+    /// What became of the thread's own request, if there was one: answered, or waiting.
+    pub(super) fn take_here(&mut self) -> Here {
+        match std::mem::take(&mut self.desk.here) {
+            Here::Asks(_) => {
+                let (answer, receiver) = oneshot::channel();
+                self.answers.take_kept(answer);
+                Here::Waits(receiver)
+            }
+            here @ (Here::None | Here::Answered(_) | Here::Waits(_)) => here,
+        }
     }
 
     /// Looks at what a group has committed, if a fetch would be answered at once and well.
@@ -219,7 +250,7 @@ impl ShardState {
             self.metrics().refusals(RefusalCause::OffsetsMax).add(1);
             return self.reply(to, request.refused(Refusal::Overloaded));
         };
-        let mut fx = std::mem::take(&mut self.fx);
+        let mut fx = std::mem::take(&mut self.desk.fx);
         self.groups
             .handle_at(request, to, (place, room), now, &mut fx);
         self.carry_out(fx, now);
@@ -227,7 +258,12 @@ impl ShardState {
     }
 
     fn reply(&mut self, to: ReplyTo, reply: Reply) {
-        self.answers.reply(to, reply, self.latest.tick);
+        match self.desk.here {
+            Here::Asks(here) if here == to => self.desk.here = Here::Answered(reply),
+            Here::None | Here::Asks(_) | Here::Answered(_) | Here::Waits(_) => {
+                self.answers.reply(to, reply, self.latest.tick);
+            }
+        }
     }
 
     /// Fires what is due, about `max` timers; whether more is due.
@@ -308,7 +344,9 @@ impl ShardState {
         now: Tick,
     ) -> Option<Tick> {
         if is_drained {
-            self.backlog = None;
+            if self.backlog.is_some() {
+                self.backlog = None;
+            }
             return Some(now);
         }
         let next = Backlog {
@@ -341,7 +379,7 @@ impl ShardState {
         match timer {
             Timer::Session { seat, arming } => self.session_due(seat, arming, heard_until, now),
             Timer::Join { .. } | Timer::Sync { .. } | Timer::Retention { .. } => {
-                let mut fx = std::mem::take(&mut self.fx);
+                let mut fx = std::mem::take(&mut self.desk.fx);
                 self.groups.fire(timer, now, &mut fx);
                 self.carry_out(fx, now);
             }
@@ -361,7 +399,7 @@ impl ShardState {
         };
         loop {
             let beat = self.doors.last_beat(seat);
-            let mut fx = std::mem::take(&mut self.fx);
+            let mut fx = std::mem::take(&mut self.desk.fx);
             let due = self
                 .groups
                 .session_due(seat, arming, beat, judged_at, &mut fx);
@@ -370,7 +408,7 @@ impl ShardState {
                 return;
             }
             if self.doors.close_if_silent(seat, beat) {
-                let mut fx = std::mem::take(&mut self.fx);
+                let mut fx = std::mem::take(&mut self.desk.fx);
                 self.groups.expire(seat, now, &mut fx);
                 return self.carry_out(fx, now);
             }
@@ -384,8 +422,11 @@ impl ShardState {
                 Effect::Reply { to, reply } => self.reply(to, reply),
                 Effect::Again { request, to } => self.again.push_back((request, to)),
                 Effect::Append(entry) => {
-                    self.promised += entry.then.new_offsets();
-                    self.batch.push(entry);
+                    let new = entry.then.new_offsets();
+                    if new > 0 {
+                        self.promised += new;
+                    }
+                    self.desk.batch.push(entry);
                 }
                 Effect::Arm { at, timer } => self.arm(at, timer, now.tick),
                 Effect::Seat {
@@ -410,7 +451,7 @@ impl ShardState {
                 Effect::Note(note) => notes::count(self.metrics(), note),
             }
         }
-        self.fx = fx;
+        self.desk.fx = fx;
     }
 
     fn arm(&mut self, at: Tick, timer: Timer, now: Tick) {
@@ -468,7 +509,7 @@ impl ShardState {
             let heard = self.groups.heard(|seat| self.doors.last_beat(seat), now);
             self.shared.journal.keep_heard(self.id, &heard);
         }
-        let mut fx = std::mem::take(&mut self.fx);
+        let mut fx = std::mem::take(&mut self.desk.fx);
         self.groups.unload(now, &mut fx);
         self.carry_out(fx, now);
         self.answers.send_all();

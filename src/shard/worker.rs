@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use tokio::sync::oneshot;
 
 use super::answer::{Answer, Outcome};
+use super::desk::Here;
 use super::event::{Asked, Event, Settled};
 use super::gate::{Gate, ShardPhase};
 use super::look::OffsetsLook;
@@ -14,7 +15,7 @@ use super::ownership::{Drive, Driver, Ran, ShardLoop, Turn};
 use super::state::{ShardState, Shared};
 use crate::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::error::Refusal;
-use crate::group::{Reply, ReplyTo, Request, Rules};
+use crate::group::{Reply, Request, Rules};
 use crate::ids::ShardId;
 use crate::journal::{LoadError, Outcomes, Ticket};
 use crate::metrics::{RefusalCause, ShardMetrics};
@@ -24,8 +25,8 @@ use crate::time::{Now, Tick};
 /// them. One takes a tenth of a microsecond, one who dies ten times that, and so does a turn.
 const FIRED_MAX: usize = 256;
 
-/// Looks at a loop that is taken, where no turn waits for a journal: about a microsecond.
-const LOOKS_MAX: u32 = 50;
+/// Looks at a loop that is taken, where no turn waits for a journal: some two microseconds.
+const LOOKS_MAX: u32 = 200;
 
 /// A shard: share it, ask it.
 #[derive(Debug)]
@@ -285,7 +286,7 @@ impl Shard {
             _ => self.unserved_ms.swap(0, Ordering::Relaxed),
         };
         let now = state.begin_turn(now, unserved_ms);
-        let here = own.take_up(state, batch, now);
+        own.take_up(state, batch, now);
         let mut taken = 0;
         // While the journal has enough to do, only its outcomes are taken.
         while let Some(event) = if state.takes_requests() {
@@ -304,12 +305,13 @@ impl Shard {
         let more = state.fire_due(is_drained, taken, left, now, FIRED_MAX);
         state.hand_over(&self.me, now);
         state.answers.send_on(now.tick);
-        own.answered(state, here);
+        own.answered(state);
         state.rest(now.tick);
         state.show();
         self.metrics()
             .mailbox_depth
             .set(i64::try_from(left).unwrap_or(i64::MAX));
+        state.end_turn();
         let holds = !state.takes_requests();
         Turn {
             wake_at: state.wake_at(now),
@@ -336,41 +338,34 @@ pub(super) enum Own<'o> {
 }
 
 impl Own<'_> {
-    /// Carries it out, if the shard takes requests; where its answer will be.
-    fn take_up(
-        &mut self,
-        state: &mut ShardState,
-        batch: &mut Batch<'_, Event>,
-        now: Now,
-    ) -> Option<ReplyTo> {
+    /// Carries it out, if the shard takes requests.
+    fn take_up(&mut self, state: &mut ShardState, batch: &mut Batch<'_, Event>, now: Now) {
         if !matches!(self, Self::Asked(_) | Self::Looks(_)) {
-            return None;
+            return;
         }
         // They go before any request.
         while let Some(event) = batch.next_control() {
             state.step(event, now);
         }
         if !state.takes_requests() {
-            return None;
+            return;
         }
         match std::mem::replace(self, Self::Taken) {
-            Self::Asked(request) => Some(state.step_here(request, now)),
+            Self::Asked(request) => state.step_here(request, now),
             Self::Looks(mut look) => {
                 state.look_at_offsets(&mut look);
                 *self = Self::Nothing;
-                None
             }
-            Self::Nothing | Self::Taken | Self::Answered(_) | Self::Waits(_) => None,
+            Self::Nothing | Self::Taken | Self::Answered(_) | Self::Waits(_) => {}
         }
     }
 
     /// The turn ends: its answer, or where it will come.
-    fn answered(&mut self, state: &mut ShardState, here: Option<ReplyTo>) {
-        if let Some(to) = here {
-            *self = match state.answers.take_here(to) {
-                Ok(reply) => Self::Answered(reply),
-                Err(receiver) => Self::Waits(receiver),
-            };
+    fn answered(&mut self, state: &mut ShardState) {
+        match state.take_here() {
+            Here::Answered(reply) => *self = Self::Answered(reply),
+            Here::Waits(receiver) => *self = Self::Waits(receiver),
+            Here::None | Here::Asks(_) => {}
         }
     }
 }
