@@ -4,6 +4,7 @@ use std::fs;
 
 use takhin_coordinator::config::Config;
 use takhin_coordinator::engine::{CommitRequest, Engine};
+use takhin_coordinator::ids::GroupId;
 
 use super::Size;
 use super::row::{Goal, Row};
@@ -15,19 +16,25 @@ use crate::report::as_f64;
 use crate::submitters::{contend, shard};
 
 const CALLS: usize = 100_000;
+const GROUPS: usize = 1_000;
 
 pub(super) fn rows(size: &Size) -> Result<Vec<Row>, Failure> {
     let mut rows = idle_shard(size)?;
     rows.extend(two_submitters(size)?);
+    rows.extend(two_askers(size)?);
     Ok(rows)
 }
 
-/// Commits of one offset into a shard for which nobody else has work, by an engine with its own
-/// driver threads.
-fn idle_shard(size: &Size) -> Result<Vec<Row>, Failure> {
+/// With its own driver threads, in memory.
+fn open() -> Result<Engine, Failure> {
     let config = Config::builder().build();
     let config = config.map_err(|error| Failure::new(error.to_string()))?;
-    let engine = Engine::open(config).map_err(|error| Failure::new(error.to_string()))?;
+    Engine::open(config).map_err(|error| Failure::new(error.to_string()))
+}
+
+/// Commits of one offset into a shard for which nobody else has work.
+fn idle_shard(size: &Size) -> Result<Vec<Row>, Failure> {
+    let engine = open()?;
     let (mut us, mut switches) = (Vec::new(), Vec::new());
     for turn in 0..=size.turns {
         let mut requests = (0..)
@@ -88,6 +95,36 @@ fn two_submitters(size: &Size) -> Result<Vec<Row>, Failure> {
         (size.turns, "M/s", Goal::AtLeast(1.0)),
         || Ok(rate(&of_one, 1)),
         || Ok(rate(&of_two, 2)),
+    )?;
+    Ok(vec![rates])
+}
+
+/// As many commits by two threads as by one, each waiting for its answer, into the same groups.
+fn two_askers(size: &Size) -> Result<Vec<Row>, Failure> {
+    let engine = open()?;
+    let groups: Vec<GroupId> = (0..GROUPS)
+        .map(|number| format!("orders-enrichment-{number:06}").into())
+        .collect();
+    let ask = |calls: usize| {
+        for (group, offset) in groups.iter().cycle().zip(0..).take(calls) {
+            let commit = CommitRequest::new(group.clone()).offset("orders", 0, offset);
+            engine.commit(commit).wait().expect("all is well");
+        }
+    };
+    let rate = |threads: usize| {
+        let start = clock::now();
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| ask(4 * CALLS / threads));
+            }
+        });
+        as_f64(4 * CALLS as u64) / 1e6 / (clock::now() - start).as_secs_f64()
+    };
+    let rates = by_turns(
+        "commits in memory of 1,000 groups: by two threads / by one",
+        (size.turns, "M/s", Goal::AtLeast(1.0)),
+        || Ok(rate(1)),
+        || Ok(rate(2)),
     )?;
     Ok(vec![rates])
 }
