@@ -30,8 +30,7 @@ pub(super) const KEPT_ENTRIES: usize = 32;
 pub struct WheelConfig {
     /// Milliseconds of one step, at least 1: how late a deadline may fire.
     pub tick_ms: u64,
-    /// Number of slots: a power of two, at least 64. Each costs 32 bytes when empty, from the first
-    /// entry of the wheel on.
+    /// Number of slots: a power of two, at least 64. Each costs 32 bytes when empty.
     pub slots: usize,
     /// Most entries that wait at any time, stale ones included.
     pub entries_max: usize,
@@ -67,7 +66,6 @@ impl std::error::Error for WheelFull {}
 #[derive(Debug)]
 pub struct Wheel<T> {
     config: WheelConfig,
-    /// None at all until the first entry comes.
     pub(super) slots: Vec<Slot<T>>,
     /// One bit a slot: set while the slot has entries.
     pub(super) occupied: Vec<u64>,
@@ -128,9 +126,14 @@ impl<T: Copy> Wheel<T> {
             config.slots.is_power_of_two() && config.slots >= 64,
             "the number of slots is a power of two and at least 64"
         );
+        let mut slots = Vec::with_capacity(config.slots);
+        slots.resize_with(config.slots, || Slot {
+            earliest: u64::MAX,
+            entries: Vec::new(),
+        });
         Self {
             config,
-            slots: Vec::new(),
+            slots,
             occupied: vec![0; config.slots / 64],
             overdue: Vec::new(),
             walked: now.0 / config.tick_ms,
@@ -173,9 +176,6 @@ impl<T: Copy> Wheel<T> {
         let index = self.index_of(step);
         let turn = self.turn_of(step);
         let step = self.step_of(index, turn);
-        if self.slots.is_empty() {
-            self.make_slots();
-        }
         let slot = &mut self.slots[index];
         slot.earliest = slot.earliest.min(step);
         if slot.entries.len() == slot.entries.capacity() {
@@ -186,15 +186,6 @@ impl<T: Copy> Wheel<T> {
         self.earliest = self.earliest.map(|earliest| earliest.min(step));
         self.occupied[index / 64] |= 1 << (index % 64);
         Ok(())
-    }
-
-    #[cold]
-    fn make_slots(&mut self) {
-        self.slots.reserve_exact(self.config.slots);
-        self.slots.resize_with(self.config.slots, || Slot {
-            earliest: u64::MAX,
-            entries: Vec::new(),
-        });
     }
 
     /// Moves the wheel to `now` and appends what is due to `fired`; says whether more is due.
