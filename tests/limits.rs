@@ -299,6 +299,22 @@ fn a_group_takes_exactly_its_most_members_whoever_races() {
 }
 
 #[test]
+fn who_asks_while_many_die_carries_one_of_them_at_most() {
+    let host = Host::new(config().takhin_shards(1));
+    for group in 0..100 {
+        host.alone_in(&format!("g-{group}"), 30_000);
+    }
+    host.clock.advance_ms(60_000);
+    for asked in 1..=3 {
+        let committed = host.engine.commit(commit("other", None, 7)).wait();
+        assert_eq!(committed.map(|it| it.len()), Ok(1));
+        assert!(host.engine.members() >= 100 - asked);
+    }
+    host.engine.run_due();
+    assert_eq!(host.engine.members(), 0);
+}
+
+#[test]
 fn a_request_of_any_size_is_answered() {
     const MANY: i32 = 100_000;
     let host = Host::new(config());

@@ -1,6 +1,7 @@
 //! The thread that fires a shard's timers.
 
 use std::sync::{Arc, Weak};
+use std::thread::yield_now;
 use std::time::Duration;
 
 use super::ownership::{Drive, Driver};
@@ -28,6 +29,9 @@ fn drive(shard: &Weak<Shard>, bell: &Driver, clock: &dyn Clock) {
         let mut next = shard.drive(now);
         // Held until nothing is left to do: the engine may be gone, and its close be what waits.
         while next == Drive::Again {
+            // Whoever was answered may have been woken on this very core, and would wait there for
+            // the system to interrupt us, for milliseconds.
+            yield_now();
             now = clock.now();
             next = shard.drive(now);
         }

@@ -289,7 +289,7 @@ impl ShardState {
         }
         // What is armed for no later than now needs no wheel: a join without delay is complete
         // before its request returns. Each may arm another, hence the bound.
-        for _ in 0..max {
+        for _ in 0..DUE_MAX {
             let Some(timer) = self.due.pop_front() else {
                 return more;
             };
@@ -534,6 +534,9 @@ impl Drop for ShardState {
         }
     }
 }
+
+/// Timers of one turn at most that were armed for no later than now.
+const DUE_MAX: usize = 256;
 
 /// Timers whose memory is asked for together: twice as many cache misses as a core has under way.
 const GLANCED: usize = 32;

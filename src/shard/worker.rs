@@ -1,6 +1,7 @@
 //! The handle of a shard: asks go in, the loop is run, outcomes come back.
 
 use std::sync::{Arc, Weak};
+use std::thread::yield_now;
 
 use tokio::sync::oneshot;
 
@@ -24,6 +25,11 @@ use crate::time::{Now, Tick};
 /// Timers fired in one turn at most, of members who live: who waits for the turn to end waits for
 /// them. One takes a tenth of a microsecond, one who dies ten times that, and so does a turn.
 const FIRED_MAX: usize = 256;
+
+/// The same where who has asked takes the turn: that is one who dies at most. While thousands are
+/// due, each request would carry its part of them, and more would come than are answered; the
+/// driver carries them.
+const FIRED_BY_ASKER_MAX: usize = 8;
 
 /// Looks at a loop that is taken, where no turn waits for a journal: some two microseconds.
 const LOOKS_MAX: u32 = 200;
@@ -213,7 +219,8 @@ impl Shard {
         }
         loop {
             match self.drive(self.shared.clock.now()) {
-                Drive::Again => {}
+                // As in the driver's thread.
+                Drive::Again => yield_now(),
                 Drive::ParkUntil(at) => return at,
                 Drive::Poisoned => return None,
             }
@@ -286,6 +293,12 @@ impl Shard {
             _ => self.unserved_ms.swap(0, Ordering::Relaxed),
         };
         let now = state.begin_turn(now, unserved_ms);
+        let fired_max = match own {
+            Own::Nothing => FIRED_MAX,
+            Own::Asked(_) | Own::Looks(_) | Own::Taken | Own::Answered(_) | Own::Waits(_) => {
+                FIRED_BY_ASKER_MAX
+            }
+        };
         own.take_up(state, batch, now);
         let mut taken = 0;
         // While the journal has enough to do, only its outcomes are taken.
@@ -302,7 +315,7 @@ impl Shard {
         state.refuse_overdue(now);
         let left = self.core.mailbox().requests();
         let is_drained = batch.left() > 0 || left == 0;
-        let more = state.fire_due(is_drained, taken, left, now, FIRED_MAX);
+        let more = state.fire_due(is_drained, taken, left, now, fired_max);
         state.hand_over(&self.me, now);
         state.answers.send_on(now.tick);
         own.answered(state);
