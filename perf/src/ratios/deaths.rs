@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use takhin_coordinator::engine::Heartbeat;
+use takhin_coordinator::engine::{Engine, Heartbeat};
 
 use super::Size;
 use super::paced::p99_us;
@@ -23,22 +23,26 @@ const LONG_MS: i32 = 1_800_000;
 const STEP_MS: u64 = 10;
 
 pub(super) fn rows(size: &Size) -> Result<Vec<Row>, Failure> {
-    let (dying, mut turns, mut grown) = (size.dying, Vec::new(), Vec::new());
+    let (dying, mut grown) = (size.dying, Vec::new());
+    let (mut here, mut elsewhere) = (Vec::new(), Vec::new());
+    let other = Steady::new(0);
     // The first warms up.
     for turn in 0..=size.turns {
-        let (quiet, dying, bytes) = turn_of_deaths(size)?;
+        let (quiet, meanwhile, _) = turn_of_deaths(size, Some(&other.engine))?;
+        let of_here = turn_of_deaths(size, None)?;
         if turn > 0 {
-            turns.push((quiet, dying));
-            grown.push(as_f64(bytes) / 1e6);
+            elsewhere.push((quiet, meanwhile));
+            here.push((of_here.0, of_here.1));
+            grown.push(as_f64(of_here.2) / 1e6);
         }
     }
+    let p99s = |whose: &str, turns: &[(f64, f64)]| {
+        let path = format!("commits while {dying} {whose} die at once: p99 / while nobody dies");
+        Row::of_turns(&path, "us", Goal::AtMost(2.0), turns)
+    };
     Ok(vec![
-        Row::of_turns(
-            &format!("commits while {dying} others die at once: p99 / while nobody dies"),
-            "us",
-            Goal::AtMost(2.0),
-            &turns,
-        ),
+        p99s("others", &here),
+        p99s("of another engine", &elsewhere),
         Row::alone(
             &format!("memory that {dying} deaths at once take"),
             median(grown),
@@ -49,7 +53,8 @@ pub(super) fn rows(size: &Size) -> Result<Vec<Row>, Failure> {
 }
 
 /// The 99th percentiles of commits, before and meanwhile, and by how many bytes the process grew.
-fn turn_of_deaths(size: &Size) -> Result<(f64, f64, u64), Failure> {
+/// The commits are those of `other`, if there is one, and not of the engine in which they die.
+fn turn_of_deaths(size: &Size, other: Option<&Engine>) -> Result<(f64, f64, u64), Failure> {
     let (dying, all) = (size.dying, 2 * size.dying);
     let mut number = 0;
     let steady = Steady::with_sessions(all, || {
@@ -87,9 +92,10 @@ fn turn_of_deaths(size: &Size) -> Result<(f64, f64, u64), Failure> {
                 std::thread::park_timeout(due.saturating_duration_since(clock::now()));
             }
         });
-        let quiet = p99_us(engine, size.load);
+        let asked = other.unwrap_or(engine);
+        let quiet = p99_us(asked, size.load);
         let before = resident_bytes(std::process::id());
-        let meanwhile = p99_us(engine, size.load);
+        let meanwhile = p99_us(asked, size.load);
         let after = resident_bytes(std::process::id());
         is_done.store(true, Ordering::Relaxed);
         let grown = after
