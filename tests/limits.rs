@@ -315,6 +315,25 @@ fn who_asks_while_many_die_carries_one_of_them_at_most() {
 }
 
 #[test]
+fn who_settles_while_many_die_carries_one_of_them_at_most() {
+    let ledger = Ledger::new(Fate::AtOnce);
+    let host = Host::with_journal(config().takhin_shards(1), ledger.clone());
+    for group in 0..100 {
+        host.alone_in(&format!("g-{group}"), 30_000);
+    }
+    ledger.set(Fate::OnCommand);
+    let committed = host.engine.commit(commit("other", None, 7));
+    host.clock.advance_ms(60_000);
+    assert!(ledger.settle_next(Ok(())));
+    assert_eq!(committed.wait().map(|it| it.len()), Ok(1));
+    assert!(host.engine.members() >= 99);
+    ledger.set(Fate::AtOnce);
+    ledger.settle_all();
+    host.engine.run_due();
+    assert_eq!(host.engine.members(), 0);
+}
+
+#[test]
 fn a_request_of_any_size_is_answered() {
     const MANY: i32 = 100_000;
     let host = Host::new(config());

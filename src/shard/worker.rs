@@ -26,10 +26,10 @@ use crate::time::{Now, Tick};
 /// them. One takes a tenth of a microsecond, one who dies ten times that, and so does a turn.
 const FIRED_MAX: usize = 256;
 
-/// The same where who has asked takes the turn: that is one who dies at most. While thousands are
-/// due, each request would carry its part of them, and more would come than are answered; the
-/// driver carries them.
-const FIRED_BY_ASKER_MAX: usize = 8;
+/// The same where anybody but the driver takes the turn: that is one who dies at most. While
+/// thousands are due, each request would carry its part of them, and more would come than are
+/// answered; the driver carries them.
+const FIRED_BY_OTHERS_MAX: usize = 8;
 
 /// Looks at a loop that is taken, where no turn waits for a journal: some two microseconds.
 const LOOKS_MAX: u32 = 200;
@@ -121,7 +121,7 @@ impl Shard {
     /// Takes a turn for what the calling thread has asked itself, if the loop is free.
     pub(super) fn run_own(&self, now: Now, own: &mut Own<'_>) {
         self.core
-            .run_if_free(|state, batch| self.turn(state, batch, now, own));
+            .run_if_free(|state, batch| self.turn(state, batch, now, own, FIRED_BY_OTHERS_MAX));
     }
 
     /// Whether nothing is answered at the gate.
@@ -200,14 +200,16 @@ impl Shard {
     }
 
     fn run(&self, now: impl Fn() -> Now) -> Ran {
-        self.core
-            .run(|state, batch| self.turn(state, batch, now(), &mut Own::Nothing))
+        self.core.run(|state, batch| {
+            let own = &mut Own::Nothing;
+            self.turn(state, batch, now(), own, FIRED_BY_OTHERS_MAX)
+        })
     }
 
     /// Serves what waits and what is due; for the one that drives the shard.
     pub(super) fn drive(&self, now: Now) -> Drive {
         self.core
-            .drive(|state, batch| self.turn(state, batch, now, &mut Own::Nothing))
+            .drive(|state, batch| self.turn(state, batch, now, &mut Own::Nothing, FIRED_MAX))
     }
 
     /// Serves what waits and what is due until nothing is; when something will be due next. A
@@ -275,13 +277,15 @@ impl Shard {
         }
     }
 
-    /// One turn; `own` is what the thread that runs it has asked itself.
+    /// One turn, in which about so many timers fire at most; `own` is what the thread that runs it
+    /// has asked itself.
     fn turn(
         &self,
         state: &mut ShardState,
         batch: &mut Batch<'_, Event>,
         now: Now,
         own: &mut Own<'_>,
+        fired_max: usize,
     ) -> Turn {
         if self.gate.is_loading() {
             return self.load_in_turn(state, now);
@@ -293,12 +297,6 @@ impl Shard {
             _ => self.unserved_ms.swap(0, Ordering::Relaxed),
         };
         let now = state.begin_turn(now, unserved_ms);
-        let fired_max = match own {
-            Own::Nothing => FIRED_MAX,
-            Own::Asked(_) | Own::Looks(_) | Own::Taken | Own::Answered(_) | Own::Waits(_) => {
-                FIRED_BY_ASKER_MAX
-            }
-        };
         own.take_up(state, batch, now);
         let mut taken = 0;
         // While the journal has enough to do, only its outcomes are taken.
