@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::future::Future;
+use std::hint::spin_loop;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 
 use super::outbox::Sent;
 use crate::error::Refusal;
@@ -14,6 +16,10 @@ use crate::group::{
     OffsetDeleteResult, Reply, SyncResult,
 };
 use crate::ids::{GroupId, MemberId};
+
+/// Looks at an answer that another thread is about to give before the thread that waits for it
+/// goes to sleep: some twenty microseconds, and to be woken takes as long.
+const LOOKS_MAX: u32 = 1_000;
 
 /// What a kind of request is answered with; implemented by the outcomes of `group`.
 pub trait Outcome: Sized + Send + fmt::Debug + private::FromReply {
@@ -116,6 +122,8 @@ pub struct Answer<T> {
 enum State<T> {
     Ready(Option<T>),
     Waiting(oneshot::Receiver<Sent>),
+    /// The same, of a shard that another thread is serving, and that waits for nothing.
+    Soon(oneshot::Receiver<Sent>),
 }
 
 impl<T: Outcome> Answer<T> {
@@ -136,6 +144,13 @@ impl<T: Outcome> Answer<T> {
         }
     }
 
+    /// An answer that another thread gives within a turn or two, unless it is one to park for.
+    pub(super) fn soon(receiver: oneshot::Receiver<Sent>) -> Self {
+        Self {
+            state: State::Soon(receiver),
+        }
+    }
+
     /// The outcome if it is there already, else the answer to wait for.
     ///
     /// # Errors
@@ -145,15 +160,14 @@ impl<T: Outcome> Answer<T> {
     pub fn now(mut self) -> Result<T, Self> {
         match &mut self.state {
             State::Ready(outcome) => Ok(taken(outcome)),
-            State::Waiting(receiver) => match receiver.try_recv() {
-                Ok(sent) => Ok(outcome_of(Some(sent.reply))),
-                Err(oneshot::error::TryRecvError::Closed) => Ok(T::refused(Refusal::NotAvailable)),
-                Err(oneshot::error::TryRecvError::Empty) => Err(self),
-            },
+            State::Waiting(receiver) | State::Soon(receiver) => received(receiver).ok_or(self),
         }
     }
 
     /// Waits for the outcome on the calling thread: for hosts and tests without an executor.
+    ///
+    /// Where another thread is about to give it, it is looked for over some twenty microseconds
+    /// before this one goes to sleep.
     ///
     /// # Panics
     ///
@@ -162,6 +176,15 @@ impl<T: Outcome> Answer<T> {
         match self.state {
             State::Ready(mut outcome) => taken(&mut outcome),
             State::Waiting(receiver) => outcome_of(reply_of(receiver.blocking_recv())),
+            State::Soon(mut receiver) => {
+                for _ in 0..LOOKS_MAX {
+                    if let Some(outcome) = received(&mut receiver) {
+                        return outcome;
+                    }
+                    spin_loop();
+                }
+                outcome_of(reply_of(receiver.blocking_recv()))
+            }
         }
     }
 }
@@ -171,6 +194,16 @@ fn taken<T: Outcome>(outcome: &mut Option<T>) -> T {
     outcome
         .take()
         .unwrap_or_else(|| T::refused(Refusal::Failed))
+}
+
+/// What has come; `None`: nothing yet.
+#[inline]
+fn received<T: Outcome>(receiver: &mut oneshot::Receiver<Sent>) -> Option<T> {
+    match receiver.try_recv() {
+        Ok(sent) => Some(outcome_of(Some(sent.reply))),
+        Err(TryRecvError::Closed) => Some(outcome_of(None)),
+        Err(TryRecvError::Empty) => None,
+    }
 }
 
 fn reply_of(received: Result<Sent, oneshot::error::RecvError>) -> Option<Reply> {
@@ -191,9 +224,52 @@ impl<T: Outcome + Unpin> Future for Answer<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         match &mut self.state {
             State::Ready(outcome) => Poll::Ready(taken(outcome)),
-            State::Waiting(receiver) => Pin::new(receiver)
+            State::Waiting(receiver) | State::Soon(receiver) => Pin::new(receiver)
                 .poll(cx)
                 .map(|it| outcome_of(reply_of(it))),
         }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    type Outcome = Result<(), Refusal>;
+
+    fn soon() -> (oneshot::Sender<Sent>, Answer<Outcome>) {
+        let (answer, receiver) = oneshot::channel();
+        (answer, Answer::soon(receiver))
+    }
+
+    #[test]
+    fn who_waits_has_what_came_before_and_what_comes_while_it_looks_or_sleeps() {
+        for _ in 0..100 {
+            let (before, answered) = soon();
+            let _ = before.send(Sent::alone(Reply::Heartbeat(Ok(()))));
+            assert_eq!(answered.wait(), Ok(()));
+
+            let (meanwhile, asked) = soon();
+            let waits = std::thread::spawn(|| asked.wait());
+            let _ = meanwhile.send(Sent::alone(Reply::Heartbeat(Err(Refusal::UnknownMemberId))));
+            let outcome = waits.join().expect("it does not panic");
+            assert_eq!(outcome, Err(Refusal::UnknownMemberId));
+        }
+    }
+
+    #[test]
+    fn who_waits_for_a_shard_that_fails_is_refused() {
+        let (answer, asked) = soon();
+        drop(answer);
+        assert_eq!(asked.wait(), Err(Refusal::NotAvailable));
+    }
+
+    #[test]
+    fn an_answer_that_is_to_come_is_handed_back() {
+        let (answer, asked) = soon();
+        let asked = asked.now().expect_err("nothing has come");
+        let _ = answer.send(Sent::alone(Reply::Heartbeat(Ok(()))));
+        assert_eq!(asked.now().ok(), Some(Ok(())));
     }
 }

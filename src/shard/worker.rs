@@ -48,6 +48,8 @@ pub(crate) struct Shard {
     /// one such event at most.
     is_closed: AtomicBool,
     gate: Gate,
+    /// Whether no turn waits for a journal.
+    answers_at_once: bool,
 }
 
 impl Shard {
@@ -60,13 +62,13 @@ impl Shard {
         requests_max: usize,
         now: Now,
     ) -> (Arc<Self>, Driver) {
-        let keeps_nothing = shared.journal.keeps_nothing();
+        let answers_at_once = shared.journal.keeps_nothing();
         let state = ShardState::new(id, rules, Arc::clone(&shared), now);
         let config = MailboxConfig {
             requests_max,
             // One outcome a batch, and a close.
             controls_max: ShardState::IN_FLIGHT_MAX + 1,
-            looks_max: if keeps_nothing { LOOKS_MAX } else { 1 },
+            looks_max: if answers_at_once { LOOKS_MAX } else { 1 },
             ..MailboxConfig::default()
         };
         let (core, bell) = ShardLoop::new(state, &config);
@@ -78,6 +80,7 @@ impl Shard {
             unserved_ms: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
             gate: Gate::new(),
+            answers_at_once,
         });
         (shard, bell)
     }
@@ -120,8 +123,17 @@ impl Shard {
 
     /// Takes a turn for what the calling thread has asked itself, if the loop is free.
     pub(super) fn run_own(&self, now: Now, own: &mut Own<'_>) {
-        self.core
-            .run_if_free(|state, batch| self.turn(state, batch, now, own, FIRED_BY_OTHERS_MAX));
+        let mut has_served = false;
+        self.core.run_if_free(|state, batch| {
+            let left = batch.left();
+            let turn = self.turn(state, batch, now, own, FIRED_BY_OTHERS_MAX);
+            has_served |= batch.left() < left;
+            turn
+        });
+        if has_served {
+            // Whoever was answered may have been woken on this very core, as by the driver.
+            yield_now();
+        }
     }
 
     /// Whether nothing is answered at the gate.
@@ -134,8 +146,12 @@ impl Shard {
         let asked = Box::new(Asked { request, answer });
         let refused = match self.core.submit(Event::Request(asked)) {
             Ok(()) => {
-                self.run(|| now);
-                return Answer::waiting(receiver);
+                let ran = self.run(|| now);
+                return if ran == Ran::Busy && self.answers_at_once {
+                    Answer::soon(receiver)
+                } else {
+                    Answer::waiting(receiver)
+                };
             }
             Err(Rejected::Full(event)) => {
                 self.metrics().refusals(RefusalCause::MailboxFull).add(1);
