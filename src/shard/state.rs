@@ -542,8 +542,10 @@ const DUE_MAX: usize = 256;
 const GLANCED: usize = 32;
 
 /// For how many looks a timer counts that takes more than one: somebody is expired, or a phase of a
-/// group ends.
-const LOOKS: usize = 8;
+/// group ends. Two of them end the driver's turn: they cost a microsecond each while their memory
+/// is at hand, but nobody has touched it for a session's length, and each page of it that the
+/// system has taken back in the meantime costs a hundred.
+const LOOKS: usize = 128;
 
 fn earlier(one: Option<Tick>, other: Option<Tick>) -> Option<Tick> {
     match (one, other) {

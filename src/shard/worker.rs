@@ -23,7 +23,7 @@ use crate::metrics::{RefusalCause, ShardMetrics};
 use crate::time::{Now, Tick};
 
 /// Timers fired in one turn at most, of members who live: who waits for the turn to end waits for
-/// them. One takes a tenth of a microsecond, one who dies ten times that, and so does a turn.
+/// them. One takes a tenth of a microsecond; of those who die two end the turn.
 const FIRED_MAX: usize = 256;
 
 /// The same where anybody but the driver takes the turn: that is one who dies at most. While
