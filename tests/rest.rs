@@ -86,3 +86,31 @@ fn a_group_that_commits_now_and_then_does_not_rest() {
         assert_eq!(at_rest(&host), 0);
     }
 }
+
+#[test]
+fn who_asks_while_many_groups_come_to_rest_lays_none_of_them_down() {
+    let host = Host::new(config().takhin_shards(1));
+    let groups = 0..100;
+    let formed = groups.map(|it| {
+        (
+            format!("g-{it}"),
+            host.alone_in(&format!("g-{it}"), 1_800_000),
+        )
+    });
+    let formed: Vec<(String, Joined)> = formed.collect();
+    host.pass(20_000);
+    for (group, joined) in &formed {
+        let committed = host.engine.commit(commit(group, Some(joined), 7));
+        assert!(committed.wait().is_ok());
+    }
+    host.pass(7_500);
+    assert_eq!(at_rest(&host), 0, "they were touched before the round");
+    host.clock.advance_ms(8_000);
+    for _ in 0..3 {
+        let committed = host.engine.commit(commit("other", None, 7)).wait();
+        assert_eq!(committed.map(|it| it.len()), Ok(1));
+        assert_eq!(at_rest(&host), 0);
+    }
+    host.engine.run_due();
+    assert_eq!(at_rest(&host), 100);
+}

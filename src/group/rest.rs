@@ -16,10 +16,10 @@ const MEMBERS_MAX: usize = 16;
 const OFFSETS_MAX: usize = 1_024;
 
 /// Groups that one call looks at, at some 100 ns each.
-const LOOKS_MAX: usize = 1_024;
+const LOOKS_MAX: usize = 64;
 
-/// Bytes that one call packs, more or less: a third of a millisecond.
-const PACKED_BYTES_MAX: usize = 64 << 10;
+/// Bytes that one call packs, more or less: 20 microseconds.
+const PACKED_BYTES_MAX: usize = 4 << 10;
 
 /// How many groups that were read can be remembered.
 const READ_MAX: usize = 256;

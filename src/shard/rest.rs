@@ -13,8 +13,11 @@ const ROUND_MS: u64 = 7_500;
 /// From one part of a round to the next, in milliseconds: a part takes a third of one at most.
 const PART_MS: u64 = 10;
 
-/// Timers that a part looks at, more or less: another half a millisecond.
-const LOOKS_MAX: usize = 8_192;
+/// Turns that share a part: whoever asks meanwhile waits for one of them, of some 20 microseconds.
+const TURNS_MAX: usize = 16;
+
+/// Timers that a turn looks at, more or less: another 30 microseconds.
+const LOOKS_MAX: usize = 512;
 
 /// Memory that is asked for and given back at once: as much as no allocator has at hand.
 const NUDGE_BYTES: usize = 1 << 20;
@@ -33,6 +36,8 @@ pub(super) struct Tidying {
     kept: usize,
     /// How long it was at the last round.
     seen: usize,
+    /// Turns that the part has had.
+    turns: usize,
     /// The round is over.
     is_over: bool,
     /// Memory was freed in it, or so far.
@@ -40,10 +45,11 @@ pub(super) struct Tidying {
 }
 
 impl ShardState {
-    /// Lets groups rest, if it is time for that; a part of a round at most.
-    pub(crate) fn rest(&mut self, now: Tick) {
+    /// Lets groups rest, if it is time for that: a turn's share of a part of a round. Whether the
+    /// part goes on at once.
+    pub(crate) fn rest(&mut self, now: Tick) -> bool {
         if now < self.rests_at {
-            return;
+            return false;
         }
         if std::mem::take(&mut self.tidying.is_over) {
             self.nudge();
@@ -57,7 +63,13 @@ impl ShardState {
         };
         self.tidying.has_freed |= self.tidying.at.is_some() || self.groups.at_rest() > at_rest;
         self.tidying.is_over = is_over;
-        self.rests_at = now + if is_over { ROUND_MS } else { PART_MS };
+        self.tidying.turns += 1;
+        let goes_on = !is_over && self.tidying.turns < TURNS_MAX;
+        if !goes_on {
+            self.tidying.turns = 0;
+            self.rests_at = now + if is_over { ROUND_MS } else { PART_MS };
+        }
+        goes_on
     }
 
     /// Asks the allocator for some memory, if some was freed in the round before.

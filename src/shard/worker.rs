@@ -22,14 +22,28 @@ use crate::journal::{LoadError, Outcomes, Ticket};
 use crate::metrics::{RefusalCause, ShardMetrics};
 use crate::time::{Now, Tick};
 
-/// Timers fired in one turn at most, of members who live: who waits for the turn to end waits for
-/// them. One takes a tenth of a microsecond; of those who die two end the turn.
-const FIRED_MAX: usize = 256;
+/// Who takes a turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum By {
+    /// The one that drives the shard. What takes long is its work: crowds that die, and groups
+    /// that come to rest.
+    Driver,
+    /// Somebody who has brought an event, and waits for what comes of it.
+    Others,
+}
 
-/// The same where anybody but the driver takes the turn: that is one who dies at most. While
-/// thousands are due, each request would carry its part of them, and more would come than are
-/// answered; the driver carries them.
-const FIRED_BY_OTHERS_MAX: usize = 8;
+impl By {
+    /// Timers fired in one turn at most, of members who live: who waits for the turn to end waits
+    /// for them. One takes a tenth of a microsecond; of those who die two end the driver's turn,
+    /// and one that of others: while thousands are due, each request would carry its part of them,
+    /// and more would come than are answered.
+    fn fired_max(self) -> usize {
+        match self {
+            Self::Driver => 256,
+            Self::Others => 8,
+        }
+    }
+}
 
 /// Looks at a loop that is taken, where no turn waits for a journal: some two microseconds.
 const LOOKS_MAX: u32 = 200;
@@ -126,7 +140,7 @@ impl Shard {
         let mut has_served = false;
         self.core.run_if_free(|state, batch| {
             let left = batch.left();
-            let turn = self.turn(state, batch, now, own, FIRED_BY_OTHERS_MAX);
+            let turn = self.turn(state, batch, now, own, By::Others);
             has_served |= batch.left() < left;
             turn
         });
@@ -218,14 +232,14 @@ impl Shard {
     fn run(&self, now: impl Fn() -> Now) -> Ran {
         self.core.run(|state, batch| {
             let own = &mut Own::Nothing;
-            self.turn(state, batch, now(), own, FIRED_BY_OTHERS_MAX)
+            self.turn(state, batch, now(), own, By::Others)
         })
     }
 
     /// Serves what waits and what is due; for the one that drives the shard.
     pub(super) fn drive(&self, now: Now) -> Drive {
         self.core
-            .drive(|state, batch| self.turn(state, batch, now, &mut Own::Nothing, FIRED_MAX))
+            .drive(|state, batch| self.turn(state, batch, now, &mut Own::Nothing, By::Driver))
     }
 
     /// Serves what waits and what is due until nothing is; when something will be due next. A
@@ -293,15 +307,14 @@ impl Shard {
         }
     }
 
-    /// One turn, in which about so many timers fire at most; `own` is what the thread that runs it
-    /// has asked itself.
+    /// One turn; `own` is what the thread that takes it has asked itself.
     fn turn(
         &self,
         state: &mut ShardState,
         batch: &mut Batch<'_, Event>,
         now: Now,
         own: &mut Own<'_>,
-        fired_max: usize,
+        by: By,
     ) -> Turn {
         if self.gate.is_loading() {
             return self.load_in_turn(state, now);
@@ -329,11 +342,13 @@ impl Shard {
         state.refuse_overdue(now);
         let left = self.core.mailbox().requests();
         let is_drained = batch.left() > 0 || left == 0;
-        let more = state.fire_due(is_drained, taken, left, now, fired_max);
+        let mut more = state.fire_due(is_drained, taken, left, now, by.fired_max());
         state.hand_over(&self.me, now);
         state.answers.send_on(now.tick);
         own.answered(state);
-        state.rest(now.tick);
+        if by == By::Driver {
+            more |= state.rest(now.tick);
+        }
         state.show();
         self.metrics()
             .mailbox_depth
