@@ -3,8 +3,9 @@
 //! An engine is a value. It starts no runtime, opens no socket, installs nothing global, and as
 //! many of them as wanted live in one process. Every verb returns an [`Answer`] at once; whoever
 //! asks carries out the request itself if the group's shard is idle, so that an uncontended call
-//! costs no change of threads. Answers that must wait (a join for the others, a commit for the
-//! journal) are futures for any executor.
+//! costs no change of threads. A thread that has carried out what others asked meanwhile gives
+//! its core to them once, if they want it. Answers that must wait (a join for the others, a
+//! commit for the journal) are futures for any executor.
 
 mod builder;
 mod fresh_ids;
