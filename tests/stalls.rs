@@ -18,7 +18,7 @@ use common::*;
 use takhin_coordinator::engine::{Driving, Engine};
 use takhin_coordinator::error::Refusal;
 use takhin_coordinator::ids::MemberId;
-use takhin_coordinator::time::{Clock, ManualClock, Now, SystemClock};
+use takhin_coordinator::time::{Clock, Now, SystemClock};
 use takhin_coordinator::wire::messages::{
     HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupRequestProtocol,
     JoinGroupResponse, SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse,
@@ -86,27 +86,6 @@ fn whoever_asks_first_after_a_stop_expels_nobody_by_it() {
         engine.fetch(fetch("g", 0)).wait().unwrap();
         assert_eq!(beat(&engine, "g", &joined), Ok(()));
     }
-}
-
-#[test]
-fn a_quiet_shard_without_members_was_not_stalled() {
-    let clock = ManualClock::default();
-    let engine = Engine::builder(config().build().unwrap())
-        .clock(clock.clone())
-        .driving(Driving::Threads)
-        .open()
-        .unwrap();
-    let stalls = || engine.metrics().shard(0).loop_stalls.value();
-    engine.fetch(fetch("g", 0)).wait().unwrap();
-    clock.advance_ms(60_000);
-    alone_in(&engine, "g", 10_000);
-    clock.advance_ms(500);
-    engine.fetch(fetch("g", 0)).wait().unwrap();
-    assert_eq!(stalls(), 0);
-    // With a member the same silence is one.
-    clock.advance_ms(60_000);
-    engine.fetch(fetch("g", 0)).wait().unwrap();
-    assert_eq!(stalls(), 1);
 }
 
 mod silence {

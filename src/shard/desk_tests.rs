@@ -44,7 +44,7 @@ impl Journal for Silent {
     }
 }
 
-struct Nowhere(Infallible);
+pub(super) struct Nowhere(Infallible);
 
 impl Outcomes for Nowhere {
     fn settled(&self, _ticket: Ticket, _outcome: Result<(), Refusal>) {
@@ -52,10 +52,13 @@ impl Outcomes for Nowhere {
     }
 }
 
-fn state(journal: impl Journal + 'static) -> (ShardState, Now) {
-    let clock = ManualClock::new();
-    let now = clock.now();
-    let shared = Shared {
+/// What the only shard of an engine shares with it.
+pub(super) fn shared(
+    journal: impl Journal + 'static,
+    clock: ManualClock,
+    has_drivers: bool,
+) -> Shared {
+    Shared {
         journal: Arc::new(journal),
         directory: Arc::new(Directory::new(1, 10)),
         limits: Arc::new(Limits {
@@ -65,9 +68,15 @@ fn state(journal: impl Journal + 'static) -> (ShardState, Now) {
         }),
         metrics: Arc::new(Metrics::new(1)),
         clock: Arc::new(clock),
-        has_drivers: false,
+        has_drivers,
         write_timeout_ms: 5_000,
-    };
+    }
+}
+
+fn state(journal: impl Journal + 'static) -> (ShardState, Now) {
+    let clock = ManualClock::new();
+    let now = clock.now();
+    let shared = shared(journal, clock, false);
     let state = ShardState::new(ShardId(0), Rules::default(), Arc::new(shared), now);
     (state, now)
 }

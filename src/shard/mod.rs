@@ -42,6 +42,8 @@ mod ownership_tests;
 mod placement;
 mod rest;
 mod share;
+#[cfg(all(test, not(loom)))]
+mod stall_tests;
 mod state;
 mod worker;
 
