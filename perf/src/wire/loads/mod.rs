@@ -1,5 +1,6 @@
 //! Loads that are made of steps, each done whole before the next begins.
 
+mod crowds;
 mod deaf;
 mod deploy;
 mod flood;
