@@ -59,16 +59,6 @@ impl Place {
         let number = self.0 & ((1 << NUMBER_BITS) - 1);
         (self.0 >> NUMBER_BITS, number as usize)
     }
-
-    /// The number that stands for this place; smaller than 2^31.
-    pub(super) fn number(self) -> u32 {
-        self.0
-    }
-
-    /// The place that the number stands for.
-    pub(super) fn numbered(number: u32) -> Self {
-        Self(number)
-    }
 }
 
 impl Pieces {

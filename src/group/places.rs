@@ -36,23 +36,19 @@ pub(super) struct Places {
 #[derive(Debug, Default)]
 struct Tenants {
     slots: Vec<Slot>,
-    /// In no order; each knows its slot.
-    #[expect(clippy::vec_box, reason = "to move one is to move 8 bytes, not 384")]
-    awake: Vec<Box<Group>>,
-    /// All others.
+    /// How many are awake.
+    awake: usize,
+    /// Those at rest.
     pieces: Pieces,
 }
 
-/// The number of its tenant, and where that is to be found: [`AWAKE`] and a number among those
-/// that are, or a place among the pieces, or [`NOWHERE`], which is no number among them.
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    serial: u32,
-    place: u32,
+/// Its tenant, with the number of that.
+#[derive(Debug)]
+enum Slot {
+    Vacant,
+    Awake(u32, Box<Group>),
+    AtRest(u32, Place),
 }
-
-const AWAKE: u32 = 1 << 31;
-const NOWHERE: u32 = u32::MAX;
 
 /// A slot's tenant.
 #[derive(Debug)]
@@ -155,37 +151,38 @@ impl Places {
 
     /// The group, if it is awake.
     pub(super) fn awake(&self, key: GroupKey) -> Option<&Group> {
-        Some(&self.tenants.awake[self.tenants.awake_at(key)?])
+        match self.tenants.at(key)? {
+            Tenant::Awake(group) => Some(group),
+            Tenant::AtRest(_) => None,
+        }
     }
 
     /// The same, to be changed.
     pub(super) fn awake_mut(&mut self, key: GroupKey) -> Option<&mut Group> {
-        let at = self.tenants.awake_at(key)?;
-        Some(&mut self.tenants.awake[at])
+        self.tenants.awake_mut(key)
     }
 
     /// The group, woken if need be, to be changed.
     pub(super) fn wake(&mut self, key: GroupKey, seats: &mut Seats) -> Option<&mut Group> {
-        let at = match self.tenants.awake_at(key) {
-            Some(at) => at,
-            None => self.rouse(key, seats)?,
-        };
-        let group = &mut self.tenants.awake[at];
+        if let Slot::AtRest(..) = self.tenants.slots.get(key.slot as usize)? {
+            self.rouse(key, seats);
+        }
+        let group = self.tenants.awake_mut(key)?;
         group.is_touched = true;
         Some(group)
     }
 
-    /// Wakes a group that is at rest; where it is then. Whoever comes too late wakes nobody.
+    /// Wakes a group that is at rest. Whoever comes too late wakes nobody.
     #[cold]
-    fn rouse(&mut self, key: GroupKey, seats: &mut Seats) -> Option<usize> {
-        self.tenants.at(key)?;
-        let group = self.tenants.move_out(key)?;
+    fn rouse(&mut self, key: GroupKey, seats: &mut Seats) {
+        let Some(group) = self.tenants.move_out(key) else {
+            return;
+        };
         for (id, member) in group.classic.roster.iter() {
             seats.name(member.seat, id);
         }
         self.tenants.move_in(group);
         self.to_look_at.push_back(key);
-        self.tenants.awake_at(key)
     }
 
     /// Lets a quiet group rest; how many bytes it takes then.
@@ -205,10 +202,7 @@ impl Places {
                 seats.unname(member.seat);
             }
         }
-        self.tenants.slots[key.slot as usize] = Slot {
-            serial: key.serial,
-            place: place.number(),
-        };
+        self.tenants.slots[key.slot as usize] = Slot::AtRest(key.serial, place);
         let bytes = packed.len();
         self.packed = packed;
         if self.to_look_at.back() == Some(&key) {
@@ -225,15 +219,11 @@ impl Places {
         if len < self.to_look_at.capacity() / 4 {
             self.to_look_at.shrink_to(2 * len);
         }
-        let awake = &mut self.tenants.awake;
-        if awake.len() < awake.capacity() / 4 {
-            awake.shrink_to(2 * awake.len());
-        }
         len
     }
 
     pub(super) fn at_rest(&self) -> usize {
-        self.names.len() - self.tenants.awake.len()
+        self.names.len() - self.tenants.awake
     }
 
     /// The group that was not looked at for the longest time, and is to be told what becomes of
@@ -277,86 +267,82 @@ impl Places {
 impl Tenants {
     fn add_slot(&mut self) -> u32 {
         let slot = u32::try_from(self.slots.len());
-        self.slots.push(Slot::VACANT);
+        self.slots.push(Slot::Vacant);
         slot.expect("a shard has fewer than 2^32 groups")
     }
 
     /// The tenant of that key.
     fn at(&self, key: GroupKey) -> Option<Tenant<'_>> {
         let slot = self.slots.get(key.slot as usize)?;
-        (slot.serial() == Some(key.serial)).then(|| self.found(*slot))
+        (slot.serial() == Some(key.serial)).then(|| self.found(slot))?
     }
 
-    /// The tenant of a slot that has one.
-    fn found(&self, slot: Slot) -> Tenant<'_> {
-        if slot.place & AWAKE != 0 {
-            return Tenant::Awake(&self.awake[(slot.place ^ AWAKE) as usize]);
+    /// The tenant of a slot, if it has one.
+    fn found<'s>(&'s self, slot: &'s Slot) -> Option<Tenant<'s>> {
+        match slot {
+            Slot::Vacant => None,
+            Slot::Awake(_, group) => Some(Tenant::Awake(group)),
+            Slot::AtRest(_, place) => Some(Tenant::AtRest(Packed(self.pieces.get(*place)))),
         }
-        Tenant::AtRest(Packed(self.pieces.get(Place::numbered(slot.place))))
     }
 
-    /// The name of the tenant of a slot that has one.
+    /// The name of the tenant of a slot; "" if it has none.
     fn name(&self, slot: u32) -> &[u8] {
-        match self.found(self.slots[slot as usize]) {
-            Tenant::Awake(group) => group.id.as_str().as_bytes(),
-            Tenant::AtRest(packed) => packed.name(),
+        match self.found(&self.slots[slot as usize]) {
+            Some(Tenant::Awake(group)) => group.id.as_str().as_bytes(),
+            Some(Tenant::AtRest(packed)) => packed.name(),
+            None => &[],
         }
     }
 
-    /// Where the tenant of that key is among those that are awake, if it is.
-    fn awake_at(&self, key: GroupKey) -> Option<usize> {
-        let slot = self.slots.get(key.slot as usize)?;
-        let at = (slot.place ^ AWAKE) as usize;
-        (slot.serial == key.serial && at < self.awake.len()).then_some(at)
+    /// The tenant of that key, if it is awake, to be changed.
+    fn awake_mut(&mut self, key: GroupKey) -> Option<&mut Group> {
+        match self.slots.get_mut(key.slot as usize)? {
+            Slot::Awake(serial, group) if *serial == key.serial => Some(group),
+            Slot::Vacant | Slot::Awake(..) | Slot::AtRest(..) => None,
+        }
     }
 
     /// A group comes into its slot, or wakes there.
     fn move_in(&mut self, group: Box<Group>) {
         let GroupKey { slot, serial } = group.key;
-        let place = awake_place(self.awake.len());
-        self.slots[slot as usize] = Slot { serial, place };
-        self.awake.push(group);
+        self.slots[slot as usize] = Slot::Awake(serial, group);
+        self.awake += 1;
     }
 
-    /// The slot is vacant then.
+    /// The slot of that key is vacant then.
     fn move_out(&mut self, key: GroupKey) -> Option<Box<Group>> {
-        let place = self.slots.get_mut(key.slot as usize)?;
-        let slot = std::mem::replace(place, Slot::VACANT);
-        if slot.place == NOWHERE {
+        let slot = self.slots.get_mut(key.slot as usize)?;
+        if slot.serial() != Some(key.serial) {
             return None;
         }
-        if slot.place & AWAKE == 0 {
-            let place = Place::numbered(slot.place);
-            let group = Packed(self.pieces.get(place)).unpack(key);
-            if let Some(moved) = self.pieces.remove(place) {
-                self.slots[moved.owner as usize].place = moved.to.number();
+        match std::mem::replace(slot, Slot::Vacant) {
+            Slot::Vacant => None,
+            Slot::Awake(_, group) => {
+                self.awake -= 1;
+                Some(group)
             }
-            return Some(Box::new(group));
+            Slot::AtRest(_, place) => {
+                let group = Packed(self.pieces.get(place)).unpack(key);
+                if let Some(moved) = self.pieces.remove(place)
+                    && let Some(Slot::AtRest(_, place)) = self.slots.get_mut(moved.owner as usize)
+                {
+                    *place = moved.to;
+                }
+                Some(Box::new(group))
+            }
         }
-        let at = (slot.place ^ AWAKE) as usize;
-        let group = self.awake.swap_remove(at);
-        if let Some(moved) = self.awake.get(at) {
-            self.slots[moved.key.slot as usize].place = awake_place(at);
-        }
-        Some(group)
     }
 }
 
 impl Slot {
-    const VACANT: Self = Self {
-        serial: 0,
-        place: NOWHERE,
-    };
-
     /// The number of its tenant, if it has one.
-    fn serial(self) -> Option<u32> {
-        (self.place != NOWHERE).then_some(self.serial)
+    fn serial(&self) -> Option<u32> {
+        match self {
+            Self::Vacant => None,
+            Self::Awake(serial, _) | Self::AtRest(serial, _) => Some(*serial),
+        }
     }
-}
-
-fn awake_place(at: usize) -> u32 {
-    let at = u32::try_from(at).ok().filter(|at| *at < NOWHERE & !AWAKE);
-    AWAKE | at.expect("a shard has fewer than 2^31 groups that are awake")
 }
 
 #[cfg(test)]
@@ -364,8 +350,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slot_takes_8_bytes() {
-        assert_eq!(size_of::<Slot>(), 8);
+    fn a_slot_takes_16_bytes() {
+        assert_eq!(size_of::<Slot>(), 16);
     }
 
     #[test]
