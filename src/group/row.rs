@@ -381,8 +381,8 @@ mod tests {
     }
 
     #[test]
-    fn a_row_takes_56_bytes() {
-        assert_eq!(size_of::<Row>(), 56);
+    fn a_row_takes_72_bytes() {
+        assert_eq!(size_of::<Row>(), 72);
     }
 
     proptest! {

@@ -2,15 +2,17 @@
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
-use std::mem;
+use std::{mem, slice};
 
 /// Entries in the order of their keys.
 ///
+/// A single entry, which is what nearly every group and topic has, lies where the map itself does.
 /// Up to [`LISTED_MAX`] entries are a plain list, which takes little more memory than they do;
 /// beyond that it is a tree, until it is empty again: no order in which keys come or go makes a
 /// change expensive.
 #[derive(Debug)]
 pub(super) enum Sorted<K, V> {
+    Single((K, V)),
     Listed(Vec<(K, V)>),
     Tree(BTreeMap<K, V>),
 }
@@ -26,16 +28,23 @@ impl<K, V> Default for Sorted<K, V> {
 
 impl<K: Ord, V> Sorted<K, V> {
     pub(super) fn is_empty(&self) -> bool {
-        match self {
-            Self::Listed(list) => list.is_empty(),
-            Self::Tree(tree) => tree.is_empty(),
-        }
+        self.len() == 0
     }
 
     pub(super) fn len(&self) -> usize {
         match self {
+            Self::Single(_) => 1,
             Self::Listed(list) => list.len(),
             Self::Tree(tree) => tree.len(),
+        }
+    }
+
+    /// All of it as a list, or else the tree.
+    fn parts(&self) -> Result<&[(K, V)], &BTreeMap<K, V>> {
+        match self {
+            Self::Single(entry) => Ok(slice::from_ref(entry)),
+            Self::Listed(list) => Ok(list),
+            Self::Tree(tree) => Err(tree),
         }
     }
 
@@ -44,10 +53,8 @@ impl<K: Ord, V> Sorted<K, V> {
         K: Borrow<Q>,
     {
         match self {
-            Self::Listed(list) => {
-                let at = find(list, key).ok()?;
-                Some(&list[at].1)
-            }
+            Self::Single((held, value)) => (held.borrow() == key).then_some(value),
+            Self::Listed(list) => Some(&list[find(list, key).ok()?].1),
             Self::Tree(tree) => tree.get(key),
         }
     }
@@ -57,6 +64,7 @@ impl<K: Ord, V> Sorted<K, V> {
         K: Borrow<Q>,
     {
         match self {
+            Self::Single((held, value)) => ((*held).borrow() == key).then_some(value),
             Self::Listed(list) => {
                 let at = find(list, key).ok()?;
                 Some(&mut list[at].1)
@@ -72,10 +80,12 @@ impl<K: Ord, V> Sorted<K, V> {
         V: Default,
     {
         let found = match self {
+            Self::Single((held, _)) => (held == key).then_some(0),
             Self::Listed(list) => find(list, key).ok(),
             Self::Tree(_) => None,
         };
         match (self, found) {
+            (Self::Single((_, value)), Some(_)) => value,
             (Self::Listed(list), Some(at)) => &mut list[at].1,
             (this, _) => this.find_or_add(key),
         }
@@ -88,16 +98,20 @@ impl<K: Ord, V> Sorted<K, V> {
         K: Clone,
         V: Default,
     {
-        if let Self::Listed(list) = self
-            && list.len() == LISTED_MAX
-        {
-            *self = Self::Tree(mem::take(list).into_iter().collect());
-        }
+        *self = match mem::take(self) {
+            Self::Listed(list) if list.is_empty() => Self::Single((key.clone(), V::default())),
+            Self::Single(entry) => Self::Listed(vec![entry]),
+            Self::Listed(list) if list.len() == LISTED_MAX => {
+                Self::Tree(list.into_iter().collect())
+            }
+            same @ (Self::Listed(_) | Self::Tree(_)) => same,
+        };
         match self {
+            Self::Single((_, value)) => value,
             Self::Listed(list) => {
                 let at = list.partition_point(|(held, _)| held < key);
                 if list.len() < 4 {
-                    // A group has one topic, a topic one block of partitions, most of the time.
+                    // A group has few topics, and a topic few blocks of partitions.
                     list.reserve_exact(1);
                 }
                 list.insert(at, (key.clone(), V::default()));
@@ -112,24 +126,34 @@ impl<K: Ord, V> Sorted<K, V> {
         K: Borrow<Q>,
     {
         match self {
+            Self::Single((held, _)) => {
+                if (*held).borrow() == key {
+                    *self = Self::default();
+                }
+            }
             Self::Listed(list) => {
                 if let Ok(at) = find(list, key) {
                     list.remove(at);
                 }
+                if list.len() == 1
+                    && let Some(entry) = list.pop()
+                {
+                    *self = Self::Single(entry);
+                }
             }
             Self::Tree(tree) => {
                 tree.remove(key);
+                if tree.is_empty() {
+                    *self = Self::default();
+                }
             }
-        }
-        if self.is_empty() {
-            *self = Self::default();
         }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        let (list, tree): (&[_], _) = match self {
-            Self::Listed(list) => (list, None),
-            Self::Tree(tree) => (&[], Some(tree)),
+        let (list, tree): (&[_], _) = match self.parts() {
+            Ok(list) => (list, None),
+            Err(tree) => (&[], Some(tree)),
         };
         let filed = tree.into_iter().flatten();
         list.iter().map(|(key, value)| (key, value)).chain(filed)
