@@ -140,6 +140,81 @@ mod silence {
     }
 }
 
+mod crowd {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    struct Life {
+        session_ms: u64,
+        /// From one beat to the next.
+        gap_ms: u64,
+        /// So many there are, and then it is silent.
+        beats: u64,
+    }
+
+    fn lives() -> impl Strategy<Value = Life> {
+        let session = prop_oneof![50u64..300, 300u64..5_000];
+        (session, 0.05f64..1.0, 0u64..8).prop_map(|(session_ms, part, beats)| {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                clippy::cast_precision_loss,
+                reason = "a part of a small whole number"
+            )]
+            let gap_ms = (session_ms as f64 * part) as u64 / 10 * 10;
+            Life {
+                session_ms,
+                gap_ms: gap_ms.max(10),
+                beats,
+            }
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn whoever_falls_silent_in_a_crowd_is_expelled_within_a_tick_and_nobody_else(
+            lives in prop::collection::vec(lives(), 1..200),
+        ) {
+            let host = Host::new(config());
+            let joined: Vec<_> = (0..lives.len())
+                .map(|nth| {
+                    let session_ms = i32::try_from(lives[nth].session_ms).unwrap();
+                    host.alone_in(&format!("g{nth}"), session_ms)
+                })
+                .collect();
+            let begun = host.clock.now().tick;
+            let mut deadlines: Vec<u64> = lives.iter().map(|life| life.session_ms).collect();
+            let end = lives.iter().map(|life| life.beats * life.gap_ms + life.session_ms).max();
+            let mut now_ms = 0;
+            while now_ms < end.unwrap() + 20 {
+                host.clock.advance_ms(10);
+                now_ms += 10;
+                host.engine.run_due();
+                for (nth, life) in lives.iter().enumerate() {
+                    if now_ms <= life.beats * life.gap_ms && now_ms % life.gap_ms == 0 {
+                        let beaten = beat(&host.engine, &format!("g{nth}"), &joined[nth]);
+                        prop_assert_eq!(beaten, Ok(()), "{} at {}", nth, now_ms);
+                        deadlines[nth] = now_ms + life.session_ms;
+                    }
+                }
+                let alive = deadlines.iter().filter(|deadline| **deadline > now_ms).count();
+                let late = deadlines
+                    .iter()
+                    .filter(|deadline| (now_ms - 9..=now_ms).contains(*deadline))
+                    .count();
+                let found = host.engine.members();
+                prop_assert!((alive..=alive + late).contains(&found), "{} at {}", found, now_ms);
+            }
+            prop_assert_eq!(host.clock.now().tick.since_ms(begun), now_ms);
+            prop_assert_eq!(host.engine.members(), 0);
+        }
+    }
+}
+
 /// The binary, with a session as short as the test needs, ended with the test.
 struct Server {
     child: Child,

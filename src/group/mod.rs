@@ -86,5 +86,5 @@ pub use request::{
 };
 pub use room::Room;
 pub use rules::Rules;
-pub use sessions::Due;
+pub use sessions::{Due, Look};
 pub use warm::Heard;

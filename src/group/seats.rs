@@ -9,6 +9,7 @@ use std::num::NonZeroU32;
 use foldhash::fast::RandomState;
 
 use super::effects::{Effect, End, GroupKey, SeatId, Timer};
+use super::sessions::Look;
 use crate::ids::MemberId;
 use crate::time::{Stalls, Tick};
 
@@ -24,7 +25,8 @@ struct Seat {
     silence_ms: u32,
     /// How long it may be silent after each later beat: its session timeout.
     timeout_ms: u32,
-    /// When the filed timer fires, in milliseconds from `heard_at` on; 0: then or before.
+    /// When the filed timer fires, or it is looked at in its place, in milliseconds from `heard_at`
+    /// on; 0: then or before.
     filed_after_ms: u32,
     /// The number of the filed timer, if one is filed.
     arming: Option<NonZeroU32>,
@@ -60,12 +62,6 @@ impl Seats {
     /// Who sits there; `None`: nobody, or a member of a group at rest.
     pub(super) fn member(&self, seat: SeatId) -> Option<&MemberId> {
         self.members.get(&seat.0)
-    }
-
-    /// Reads a seat, so that its lines are on their way.
-    pub(super) fn glance(&self, seat: SeatId) -> u64 {
-        let place = self.places.get(seat.0 as usize);
-        place.map_or(0, |it| u64::from(it.slot ^ it.filed_after_ms))
     }
 
     /// Takes a seat; its timer is not armed yet.
@@ -153,21 +149,47 @@ impl Seats {
         }
     }
 
+    /// The number of the timer that the seat waits for, if it waits for one.
+    pub(super) fn arming(&self, seat: SeatId) -> Option<u32> {
+        self.get(seat)?.arming.map(NonZeroU32::get)
+    }
+
     /// Whether that timer is the one that the seat waits for.
     pub(super) fn is_current(&self, seat: SeatId, arming: u32) -> bool {
-        let filed = self.get(seat).and_then(|place| place.arming);
-        filed.is_some_and(|filed| filed.get() == arming)
+        self.arming(seat) == Some(arming)
     }
 
     /// The deadline of the seat, given the last beat at the side door and the stalls in which
     /// nobody could be heard.
     pub(super) fn deadline(&self, seat: SeatId, beat: Option<Tick>, stalls: &Stalls) -> Tick {
-        let place = &self.places[seat.0 as usize];
-        let (heard_at, silence_ms) = match beat {
-            Some(beat) if beat > place.heard_at() => (beat, place.timeout_ms),
-            Some(_) | None => (place.heard_at(), place.silence_ms),
+        self.places[seat.0 as usize].deadline(beat, stalls)
+    }
+
+    /// Looks at a seat before its timer fires, or in its place: who is not due is to be looked at
+    /// again by the time that it answers with.
+    pub(super) fn look(
+        &mut self,
+        seat: SeatId,
+        last_beat: impl FnOnce() -> Option<Tick>,
+        stalls: &Stalls,
+        now: Tick,
+    ) -> Look {
+        let place = self.places.get_mut(seat.0 as usize);
+        let Some(place) = place.filter(|place| place.slot != FREE) else {
+            return Look::Nothing;
         };
-        heard_at + u64::from(silence_ms) + stalls.unserved_ms_since(heard_at)
+        let Some(arming) = place.arming else {
+            return Look::Nothing;
+        };
+        let beat = last_beat();
+        let deadline = place.deadline(beat, stalls);
+        if deadline > now {
+            return Look::Later(place.put_off(beat, deadline, now));
+        }
+        Look::Due(Timer::Session {
+            seat,
+            arming: arming.get(),
+        })
     }
 
     /// Files the timer again, later, after that last beat: when, and which one it is.
@@ -177,14 +199,7 @@ impl Seats {
         (beat, deadline): (Option<Tick>, Tick),
         now: Tick,
     ) -> (Tick, Timer) {
-        let place = &mut self.places[seat.0 as usize];
-        if let Some(beat) = beat.filter(|beat| *beat > place.heard_at()) {
-            // The same deadline, counted from near by.
-            place.hear(beat);
-            place.silence_ms = place.timeout_ms;
-        }
-        // No later than a beat that comes in at once would want it.
-        let at = deadline.min(now + u64::from(place.timeout_ms));
+        let at = self.places[seat.0 as usize].put_off(beat, deadline, now);
         (at, self.file(seat, at))
     }
 
@@ -195,6 +210,27 @@ impl Seats {
 }
 
 impl Seat {
+    fn deadline(&self, beat: Option<Tick>, stalls: &Stalls) -> Tick {
+        let (heard_at, silence_ms) = match beat {
+            Some(beat) if beat > self.heard_at() => (beat, self.timeout_ms),
+            Some(_) | None => (self.heard_at(), self.silence_ms),
+        };
+        heard_at + u64::from(silence_ms) + stalls.unserved_ms_since(heard_at)
+    }
+
+    /// Its timer is to fire later, after that last beat: when.
+    fn put_off(&mut self, beat: Option<Tick>, deadline: Tick, now: Tick) -> Tick {
+        if let Some(beat) = beat.filter(|beat| *beat > self.heard_at()) {
+            // The same deadline, counted from near by.
+            self.count_from(beat);
+            self.silence_ms = self.timeout_ms;
+        }
+        // No later than a beat that comes in at once would want it.
+        let at = deadline.min(now + u64::from(self.timeout_ms));
+        self.file_at(at);
+        at
+    }
+
     fn heard_at(&self) -> Tick {
         let [high, low] = self.heard_at;
         Tick(u64::from(high) << 32 | u64::from(low))
@@ -205,14 +241,18 @@ impl Seat {
     }
 
     /// Moves the time from which all others count; the filed timer stays where it is.
+    fn hear(&mut self, at: Tick) {
+        let filed_at = self.filed_at();
+        self.count_from(at);
+        self.file_at(filed_at);
+    }
+
     #[expect(
         clippy::cast_possible_truncation,
         reason = "each half is cut out at its width"
     )]
-    fn hear(&mut self, at: Tick) {
-        let filed_at = self.filed_at();
+    fn count_from(&mut self, at: Tick) {
         self.heard_at = [(at.0 >> 32) as u32, at.0 as u32];
-        self.file_at(filed_at);
     }
 
     /// A timer that is filed for a time before is one that fires as soon as can be; none is for

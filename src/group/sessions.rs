@@ -15,7 +15,28 @@ pub enum Due {
     Expire,
 }
 
+/// What a look at a seat shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Look {
+    /// Nobody's silence is measured there.
+    Nothing,
+    /// Somebody's is who was heard of; to be looked at again by then.
+    Later(Tick),
+    /// Somebody's may have lasted too long: that timer is due.
+    Due(Timer),
+}
+
 impl Groups {
+    /// Looks at a seat before its timer fires, or in its place.
+    pub fn look(
+        &mut self,
+        seat: SeatId,
+        last_beat: impl FnOnce() -> Option<Tick>,
+        now: Tick,
+    ) -> Look {
+        self.seats.look(seat, last_beat, &self.stalls, now)
+    }
+
     /// Whether a member's time is up, given the last beat that the side door heard.
     ///
     /// On [`Due::Expire`] the caller closes the side door for exactly that beat and calls
@@ -31,7 +52,9 @@ impl Groups {
         if !self.seats.is_current(seat, arming) {
             return Due::Nothing;
         }
-        if let Some((at, timer)) = self.later(seat, arming, beat, now.tick) {
+        let deadline = self.seats.deadline(seat, beat, &self.stalls);
+        if deadline > now.tick {
+            let (at, timer) = self.seats.refile(seat, (beat, deadline), now.tick);
             fx.push(Effect::Arm { at, timer });
             return Due::Later;
         }
@@ -48,28 +71,6 @@ impl Groups {
             return Due::Nothing;
         }
         Due::Expire
-    }
-
-    /// The case of [`Due::Later`] alone, which nearly every one is: when the timer is filed again,
-    /// and which one it is. `None`: it is another case, and nothing was done.
-    pub fn later(
-        &mut self,
-        seat: SeatId,
-        arming: u32,
-        beat: Option<Tick>,
-        now: Tick,
-    ) -> Option<(Tick, Timer)> {
-        if !self.seats.is_current(seat, arming) {
-            return None;
-        }
-        let deadline = self.seats.deadline(seat, beat, &self.stalls);
-        (deadline > now).then(|| self.seats.refile(seat, (beat, deadline), now))
-    }
-
-    /// Reads what [`Self::session_due`] will look at, so that it is on its way from memory; what
-    /// it gives means nothing.
-    pub fn glance(&self, seat: SeatId) -> u64 {
-        self.seats.glance(seat)
     }
 
     /// Expires the member or pending member of that seat.

@@ -90,11 +90,6 @@ impl Doors {
         self.sessions.get(seat.0 as usize).copied().flatten()
     }
 
-    /// Reads where the member's word is, so that this is on its way from memory.
-    pub(super) fn glance(&self, seat: SeatId) -> u64 {
-        u64::from(self.session(seat).is_some())
-    }
-
     /// The member's last beat; `None`: it has no door.
     pub(super) fn last_beat(&self, seat: SeatId) -> Option<Tick> {
         self.registrar.last_beat(self.session(seat)?)

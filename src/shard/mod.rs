@@ -25,6 +25,7 @@ mod doors;
 mod driver;
 mod event;
 mod filed;
+mod firing;
 mod gate;
 mod hand_over;
 mod in_flight;
@@ -41,6 +42,7 @@ mod ownership;
 mod ownership_tests;
 mod placement;
 mod rest;
+mod sections;
 mod share;
 #[cfg(all(test, not(loom)))]
 mod stall_tests;

@@ -87,8 +87,8 @@ impl ShardState {
         let Some(at) = self.tidying.at else {
             return true;
         };
-        let groups = &self.groups;
-        let keep = |timer: &Filed| groups.is_current((*timer).into());
+        let (groups, sections) = (&self.groups, &self.sections);
+        let keep = |timer: &Filed| timer.is_current(groups, sections);
         self.tidying.at = self.wheel.tidy(at, LOOKS_MAX, keep);
         self.tidying.kept = self.wheel.len();
         self.tidying.at.is_none()

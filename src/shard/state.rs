@@ -1,7 +1,6 @@
 //! What a shard owns, and one step of it: an event in, its effects carried out.
 
 use std::collections::VecDeque;
-use std::hint::black_box;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -11,14 +10,16 @@ use super::desk::{self, Desk, Here};
 use super::doors::Doors;
 use super::event::{Asked, Event};
 use super::filed::Filed;
+use super::firing::Backlog;
 use super::in_flight::InFlight;
 use super::limits::Limits;
 use super::look::OffsetsLook;
 use super::notes;
 use super::rest::Tidying;
+use super::sections::Sections;
 use super::share::Counts;
 use crate::error::Refusal;
-use crate::group::{Due, Effect, Groups, Reply, ReplyTo, Request, Rules, SeatId, Timer};
+use crate::group::{Effect, Groups, Reply, ReplyTo, Request, Rules, Timer};
 use crate::ids::ShardId;
 use crate::journal::Journal;
 use crate::metrics::{GroupPhase, Metrics, RefusalCause, ShardMetrics};
@@ -74,7 +75,8 @@ pub(crate) struct ShardState {
     pub(super) latest: Now,
     pub(super) groups: Groups,
     pub(super) wheel: Wheel<Filed>,
-    doors: Doors,
+    pub(super) sections: Sections,
+    pub(super) doors: Doors,
     pub(super) answers: Answers,
     /// Requests that were held back and are now asked again, before any other.
     again: VecDeque<(Request, ReplyTo)>,
@@ -82,14 +84,14 @@ pub(crate) struct ShardState {
     pub(super) term: u64,
     pub(super) last_index: u64,
     /// Where the timers stand that wait for a mailbox which is never empty.
-    backlog: Option<Backlog>,
+    pub(super) backlog: Option<Backlog>,
     /// When groups may rest next: see [`super::rest`].
     pub(super) rests_at: Tick,
     pub(super) tidying: Tidying,
     /// Taken from the wheel and not fired yet.
-    fired: Vec<Filed>,
+    pub(super) fired: Vec<Filed>,
     /// Armed for no later than the step that armed them; at most one a seat and three a group.
-    due: VecDeque<Timer>,
+    pub(super) due: VecDeque<Timer>,
 }
 
 impl ShardState {
@@ -112,6 +114,7 @@ impl ShardState {
             shared,
             groups: Groups::new(rules),
             wheel,
+            sections: Sections::default(),
             doors,
             answers: Answers::new(),
             again: VecDeque::new(),
@@ -266,155 +269,6 @@ impl ShardState {
         }
     }
 
-    /// Fires what is due, about `max` timers; whether more is due.
-    ///
-    /// Whoever was heard must be heard before anyone is expired for silence. So timers wait until
-    /// the mailbox is drained, or, where it never is, fire up to the last moment of which all
-    /// requests were taken: `taken` of them in this turn, `left` are waiting. And while the
-    /// journal has enough to do nothing is decided at all.
-    pub(crate) fn fire_due(
-        &mut self,
-        is_drained: bool,
-        taken: usize,
-        left: usize,
-        now: Now,
-        max: usize,
-    ) -> bool {
-        let mut more = false;
-        if !self.fires() {
-            return more;
-        }
-        if let Some(heard_until) = self.heard_until(is_drained, taken, left, now.tick) {
-            more = self.fire_some(heard_until, now, max);
-        }
-        // What is armed for no later than now needs no wheel: a join without delay is complete
-        // before its request returns. Each may arm another, hence the bound.
-        for _ in 0..DUE_MAX {
-            let Some(timer) = self.due.pop_front() else {
-                return more;
-            };
-            self.fire(timer, now.tick, now);
-        }
-        more || !self.due.is_empty()
-    }
-
-    /// Fires timers of the wheel until `max` have fired, or fewer that took more than a look;
-    /// whether more is due.
-    fn fire_some(&mut self, heard_until: Tick, now: Now, max: usize) -> bool {
-        // Those first that were left over the last time.
-        let mut more = true;
-        if self.fired.is_empty() {
-            more = self.wheel.advance(heard_until, max, &mut self.fired);
-        }
-        if self.fired.is_empty() {
-            return more;
-        }
-        let mut fired = std::mem::take(&mut self.fired);
-        let (mut done, mut left) = (0, max);
-        while left > 0 && done < fired.len() {
-            if done % GLANCED == 0 {
-                self.glance(&fired[done..fired.len().min(done + GLANCED)]);
-            }
-            let is_a_look = self.fire(fired[done].into(), heard_until, now);
-            left = left.saturating_sub(if is_a_look { 1 } else { LOOKS });
-            done += 1;
-        }
-        fired.drain(..done);
-        more |= !fired.is_empty();
-        self.fired = fired;
-        more
-    }
-
-    /// Reads what will be looked at for these timers, so that no member waits for memory which
-    /// could have been on its way while another was looked at. Their deadlines lie anywhere.
-    fn glance(&self, timers: &[Filed]) {
-        let seats = || timers.iter().filter_map(|it| it.seat());
-        let places = seats().map(|seat| self.groups.glance(seat) ^ self.doors.glance(seat));
-        black_box(places.fold(0, |all, it| all ^ it));
-        let beats = seats().map(|seat| self.doors.last_beat(seat).map_or(0, |it| it.0));
-        black_box(beats.fold(0, |all, it| all ^ it));
-    }
-
-    /// The last moment of which every request was taken.
-    fn heard_until(
-        &mut self,
-        is_drained: bool,
-        taken: usize,
-        left: usize,
-        now: Tick,
-    ) -> Option<Tick> {
-        if is_drained {
-            if self.backlog.is_some() {
-                self.backlog = None;
-            }
-            return Some(now);
-        }
-        let next = Backlog {
-            since: now,
-            ahead: left,
-        };
-        let Some(backlog) = &mut self.backlog else {
-            self.backlog = Some(next);
-            return None;
-        };
-        backlog.ahead = backlog.ahead.saturating_sub(taken);
-        if backlog.ahead > 0 {
-            return None;
-        }
-        let heard_until = backlog.since;
-        self.backlog = Some(next);
-        Some(heard_until)
-    }
-
-    /// Whether it took no more than a look at a member.
-    fn fire(&mut self, timer: Timer, heard_until: Tick, now: Now) -> bool {
-        // Nearly every timer is of a member that was heard of, and nothing else changes then.
-        if let Timer::Session { seat, arming } = timer
-            && let beat = self.doors.last_beat(seat)
-            && let Some((at, timer)) = self.groups.later(seat, arming, beat, heard_until)
-        {
-            self.arm(at, timer, heard_until);
-            return true;
-        }
-        match timer {
-            Timer::Session { seat, arming } => self.session_due(seat, arming, heard_until, now),
-            Timer::Join { .. } | Timer::Sync { .. } | Timer::Retention { .. } => {
-                let mut fx = std::mem::take(&mut self.desk.fx);
-                self.groups.fire(timer, now, &mut fx);
-                self.carry_out(fx, now);
-            }
-        }
-        self.account();
-        self.ask_again(now);
-        false
-    }
-
-    /// A member may have been silent for too long. The side door decides: it is closed for the
-    /// very beat that was looked at, or a newer beat wins and its deadline is looked at instead.
-    fn session_due(&mut self, seat: SeatId, arming: u32, heard_until: Tick, now: Now) {
-        // What came later may lie in the mailbox.
-        let judged_at = Now {
-            tick: heard_until,
-            ..now
-        };
-        loop {
-            let beat = self.doors.last_beat(seat);
-            let mut fx = std::mem::take(&mut self.desk.fx);
-            let due = self
-                .groups
-                .session_due(seat, arming, beat, judged_at, &mut fx);
-            self.carry_out(fx, judged_at);
-            if due != Due::Expire {
-                return;
-            }
-            if self.doors.close_if_silent(seat, beat) {
-                let mut fx = std::mem::take(&mut self.desk.fx);
-                self.groups.expire(seat, now, &mut fx);
-                return self.carry_out(fx, now);
-            }
-        }
-    }
-
     /// Does what was decided, in order, and keeps the emptied list for the next step.
     pub(super) fn carry_out(&mut self, mut fx: Vec<Effect>, now: Now) {
         for effect in fx.drain(..) {
@@ -452,23 +306,6 @@ impl ShardState {
             }
         }
         self.desk.fx = fx;
-    }
-
-    fn arm(&mut self, at: Tick, timer: Timer, now: Tick) {
-        if at <= now {
-            self.due.push_back(timer);
-            return;
-        }
-        // Overtaken timers stay filed until they fire; when they outnumber the living, they go.
-        let living = self.groups.seats() + 3 * self.groups.len();
-        if self.wheel.len() > 2 * living + 1_024 {
-            let groups = &self.groups;
-            self.wheel
-                .retain(|timer| groups.is_current((*timer).into()));
-        }
-        if self.wheel.insert(at, timer.into()).is_err() {
-            tracing::error!(shard = self.id.0, "the wheel is full");
-        }
     }
 
     /// Whether timers fire. They may write, so they wait while no other batch may go on its way.
@@ -535,28 +372,9 @@ impl Drop for ShardState {
     }
 }
 
-/// Timers of one turn at most that were armed for no later than now.
-const DUE_MAX: usize = 256;
-
-/// Timers whose memory is asked for together: twice as many cache misses as a core has under way.
-const GLANCED: usize = 32;
-
-/// For how many looks a timer counts that takes more than one: somebody is expired, or a phase of a
-/// group ends. Two of them end the driver's turn: they cost a microsecond each while their memory
-/// is at hand, but nobody has touched it for a session's length, and each page of it that the
-/// system has taken back in the meantime costs a hundred.
-const LOOKS: usize = 128;
-
 fn earlier(one: Option<Tick>, other: Option<Tick>) -> Option<Tick> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         _ => one.or(other),
     }
-}
-
-/// A moment, and how many of the requests that waited then wait still.
-#[derive(Clone, Copy, Debug)]
-struct Backlog {
-    since: Tick,
-    ahead: usize,
 }

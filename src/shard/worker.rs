@@ -33,14 +33,14 @@ enum By {
 }
 
 impl By {
-    /// Timers fired in one turn at most, of members who live: who waits for the turn to end waits
-    /// for them. One takes a tenth of a microsecond; of those who die two end the driver's turn,
-    /// and one that of others: while thousands are due, each request would carry its part of them,
-    /// and more would come than are answered.
+    /// Timers fired in one turn at most, of sections whose members live: who waits for the turn to
+    /// end waits for them. One takes a microsecond or two; of those who die two end the driver's
+    /// turn, and one that of others: while thousands are due, each request would carry its part of
+    /// them, and more would come than are answered.
     fn fired_max(self) -> usize {
         match self {
-            Self::Driver => 256,
-            Self::Others => 8,
+            Self::Driver => 32,
+            Self::Others => 1,
         }
     }
 }
