@@ -72,8 +72,9 @@ fn wait_for_rest(engine: &Engine, groups: u64) -> Result<u64, Failure> {
         let at_rest = at_rest(engine);
         let waited = clock::now().duration_since(begin);
         if at_rest >= groups {
-            // What the allocator has to give back it is asked for in the round after.
-            wait_until(clock::now() + Duration::from_secs(12));
+            // What the allocator has to give back it is asked for in the round after, and that of
+            // the wheel in the one after that; a round takes seven and a half seconds.
+            wait_until(clock::now() + Duration::from_secs(16));
             return Ok(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
         }
         if waited > patience {
