@@ -14,6 +14,8 @@
 //! more is decided, and what comes waits in the mailbox; at the mailbox's bound requests are
 //! refused as overloaded.
 //!
+//! Members are watched in sections of neighbouring seats that share a timer ([`sections`]).
+//!
 //! Until the shard is loaded its [`gate`] is shut: requests are answered there, and none is queued.
 
 mod answer;
