@@ -103,6 +103,9 @@ struct Model {
     /// Those of them that had to wait.
     parked: BTreeSet<ReplyTo>,
     all_asked: BTreeSet<ReplyTo>,
+    /// Heartbeats and commits that were not answered at once: whoever sent one that was held up is
+    /// heard when it is asked again.
+    unanswered: BTreeMap<ReplyTo, MemberId>,
     lives: BTreeMap<MemberId, Life>,
     /// Who went last, when, and whether a parked join of it was refused for that.
     removed: Option<(Life, u64, bool)>,
@@ -168,6 +171,7 @@ impl Model {
             asked: BTreeMap::new(),
             parked: BTreeSet::new(),
             all_asked: BTreeSet::new(),
+            unanswered: BTreeMap::new(),
             lives: BTreeMap::new(),
             removed: None,
             has_waited: false,
@@ -334,9 +338,14 @@ impl Model {
         });
         let to = self.ask(at, request);
         self.watch();
-        let reply = self.stage.reply(to).cloned();
-        if let Some(Reply::Heartbeat(Ok(()) | Err(Refusal::RebalanceInProgress))) = reply {
-            self.heard(&member, tick);
+        match self.stage.reply(to) {
+            Some(Reply::Heartbeat(Ok(()) | Err(Refusal::RebalanceInProgress))) => {
+                self.heard(&member, tick);
+            }
+            Some(_) => {}
+            None => {
+                self.unanswered.insert(to, member);
+            }
         }
         self.players[at].waits_for = Some(to);
     }
@@ -354,8 +363,14 @@ impl Model {
         });
         let phase = self.stage.phase(group);
         let to = self.ask(at, request);
+        // Nothing came of it yet.
+        let is_held = self.stage.seen_at.is_empty();
         self.watch();
-        let was_accepted = !matches!(self.stage.reply(to), Some(Reply::Commit(Err(_))));
+        let reply = self.stage.reply(to);
+        if reply.is_none() {
+            self.unanswered.insert(to, member.clone());
+        }
+        let was_accepted = !is_held && !matches!(reply, Some(Reply::Commit(Err(_))));
         if was_accepted && matches!(phase, Some(Phase::Stable | Phase::PreparingRebalance)) {
             let tick = self.stage.tick;
             self.heard(&member, tick);

@@ -17,6 +17,20 @@ impl Model {
     pub(super) fn watch(&mut self) {
         let at = std::mem::take(&mut self.stage.seen_at);
         let seen = self.stage.take_seen();
+        for (to, tick) in std::mem::take(&mut self.stage.asked_again) {
+            let is_heard = match self.stage.reply(to) {
+                Some(Reply::Heartbeat(result)) => {
+                    matches!(result, Ok(()) | Err(Refusal::RebalanceInProgress))
+                }
+                Some(Reply::Commit(result)) => result.is_ok(),
+                _ => true,
+            };
+            if let Some(member) = self.unanswered.remove(&to)
+                && is_heard
+            {
+                self.heard(&member, tick);
+            }
+        }
         self.history.extend(seen.iter().cloned());
         let mut was_fenced = false;
         for (effect, tick) in seen.into_iter().zip(at) {

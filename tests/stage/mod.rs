@@ -60,6 +60,9 @@ pub struct Stage {
     pub replies: BTreeMap<ReplyTo, Reply>,
     /// Those of them that were held up before anything else.
     only_held: BTreeSet<ReplyTo>,
+    /// What was held up and has been asked again since somebody looked here, and when; not what
+    /// was held up once more.
+    pub asked_again: Vec<(ReplyTo, u64)>,
     pub sitters: BTreeMap<SeatId, Sitter>,
     /// The published generation and phase.
     pub beacons: BTreeMap<GroupKey, (Generation, Phase)>,
@@ -83,6 +86,7 @@ impl Stage {
             seen_at: Vec::new(),
             replies: BTreeMap::new(),
             only_held: BTreeSet::new(),
+            asked_again: Vec::new(),
             sitters: BTreeMap::new(),
             beacons: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -229,6 +233,9 @@ impl Stage {
             let mut fx = Vec::new();
             let now = self.now();
             self.groups.handle(request, to, Room::PLENTY, now, &mut fx);
+            if !fx.is_empty() {
+                self.asked_again.push((to, self.tick));
+            }
             self.carry_out(fx);
             if self.replies.contains_key(&to) {
                 self.only_held.insert(to);
