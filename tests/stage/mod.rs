@@ -336,9 +336,8 @@ impl Stage {
         stage.rests = self.rests;
         stage.rested = self.rested;
         stage.log.clone_from(&self.log);
-        let records = self.log.clone();
         stage.act(|groups, now, fx| {
-            for record in &records {
+            for record in &self.log {
                 groups.apply(record, now);
             }
             groups.revive(now, fx);
@@ -581,26 +580,19 @@ pub fn stable_group(rules: Rules, members: u128) -> Stage {
     for _ in 0..members {
         stage.ask(join("g"));
     }
-    complete(&mut stage, members);
-    stage
-}
-
-/// Lets the initial delay pass, and everyone sync.
-fn complete(stage: &mut Stage, members: u128) {
+    // The initial delay passes, and everyone syncs.
     while stage.phase("g") != Some(Phase::CompletingRebalance) {
         stage.advance(1_000);
     }
     let ids: Vec<MemberId> = (1..=members).map(nth).collect();
     let names: Vec<String> = (1..=members).map(|n| n.to_string()).collect();
-    let all: Vec<(&MemberId, &str)> = ids
-        .iter()
-        .zip(&names)
-        .map(|(id, name)| (id, name.as_str()))
-        .collect();
+    let named = ids.iter().zip(&names);
+    let all: Vec<(&MemberId, &str)> = named.map(|(id, name)| (id, name.as_str())).collect();
     for id in &ids[1..] {
         stage.ask(sync("g", id, 1));
     }
     stage.ask(assign("g", &ids[0], 1, &all));
     assert_eq!(stage.phase("g"), Some(Phase::Stable));
     stage.take_seen();
+    stage
 }
